@@ -1,0 +1,48 @@
+# The commands of this repository. `make help` lists them.
+
+DEVSTACK = bin/devstack
+PKGS ?= ./...
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint vet up down clean env tools devstack
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+demo: devstack ## run the whole pipeline on a sample, or on SOURCE=path/to/file.csv
+	@$(DEVSTACK) demo $(if $(SOURCE),"$(SOURCE)")
+
+test: vet devstack ## all tests against servers of their own; PKGS=./internal/search ARGS='-run Bulk -v' narrows it
+	@$(DEVSTACK) exec go test -race -timeout 20m $(ARGS) $(PKGS)
+
+check: format lint test ## all that must pass: format, lint and import rules, then the tests
+
+format: ## fail where gofmt would change a file
+	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$files" ]; then echo "run gofmt -w on:"; echo "$$files"; exit 1; fi
+
+lint: devstack ## lint and import rules, with the pinned golangci-lint
+	@$(DEVSTACK) lint $(PKGS)
+
+vet: ## go vet, and whether the workflows are deterministic
+	go vet $(PKGS)
+	go tool workflowcheck -config tools/workflowcheck.yaml ./workflows/...
+
+up: devstack ## start the servers; ES_PORT, PG_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, ES_HEAP change them
+	@$(DEVSTACK) up
+
+down: devstack ## stop all that up and demo started
+	@$(DEVSTACK) down
+
+clean: devstack ## stop it and remove its data
+	@$(DEVSTACK) clean
+
+env: devstack ## print the variables that reach the servers
+	@$(DEVSTACK) env
+
+tools: devstack ## install the servers' programs, start nothing
+	@$(DEVSTACK) tools
+
+devstack:
+	@go build -o $(DEVSTACK) ./internal/devstack/cmd

@@ -1,0 +1,104 @@
+// Package activities holds the pipeline's units of retry: each does one thing
+// to Elasticsearch, PostgreSQL or a source, may be repeated at any time, and
+// says in the type of its error what kind of fault stopped it.
+package activities
+
+import (
+	"context"
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
+
+	"covidpipeline/internal/csvfile"
+	"covidpipeline/internal/search"
+	"covidpipeline/internal/source"
+	"covidpipeline/internal/warehouse"
+)
+
+// The types of the errors that activities end with. Workflows and the Web UI
+// see these names.
+const (
+	ErrTypeSourceNotHere   = "SourceNotHere"   // this worker's host has no such file
+	ErrTypeSourceChanged   = "SourceChanged"   // the source is no longer what was read
+	ErrTypeSourceHeader    = "SourceHeader"    // not a COVID-19 activity file
+	ErrTypeSourceNotReady  = "SourceNotReady"  // no complete header line yet
+	ErrTypeSourceUnread    = "SourceUnread"    // reading the source failed
+	ErrTypeIndexGone       = "IndexGone"       // the raw index was deleted or replaced
+	ErrTypeSearch          = "Elasticsearch"   // followed by the kind, as ElasticsearchOverloaded
+	ErrTypeStageMissing    = "StageMissing"    // a window must be extracted again
+	ErrTypeOvertaken       = "Overtaken"       // another run moved the checkpoint
+	ErrTypeOtherIndex      = "OtherIndex"      // the warehouse belongs to another raw index
+	ErrTypeCountsDisagree  = "CountsDisagree"  // what was extracted is not what was loaded
+	ErrTypeWarehouse       = "PostgreSQL"      // PostgreSQL could not do it
+	ErrTypeRegistryChanged = "RegistryChanged" // another ingest wrote the release
+	ErrTypeProof           = "Proof"           // the proof could not be carried out on this host
+)
+
+// final are the types whose activity must not be retried: trying again cannot
+// help, the workflow has to act.
+var final = map[string]bool{
+	ErrTypeSourceChanged:  true,
+	ErrTypeSourceHeader:   true,
+	ErrTypeIndexGone:      true,
+	ErrTypeStageMissing:   true,
+	ErrTypeOvertaken:      true,
+	ErrTypeOtherIndex:     true,
+	ErrTypeCountsDisagree: true,
+	ErrTypeProof:          true,
+}
+
+// classify is the one place that decides what an activity's error means. Its
+// result must not be wrapped: Temporal looks at the outermost error alone.
+func classify(err error) error {
+	var classified *temporal.ApplicationError
+	if err == nil || errors.As(err, &classified) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	kind, retry := errorType(err)
+	return temporal.NewApplicationErrorWithOptions(err.Error(), kind, temporal.ApplicationErrorOptions{
+		NonRetryable: !retry,
+	})
+}
+
+func errorType(err error) (kind string, retry bool) {
+	kind, retry = ErrTypeWarehouse, true
+	var fromSearch *search.Error
+	switch {
+	case errors.As(err, &fromSearch):
+		// A request that Elasticsearch refuses as such is refused the next time too.
+		kind = ErrTypeSearch + fromSearch.Kind.String()
+		if fromSearch.Kind == search.IndexGone {
+			kind = ErrTypeIndexGone
+		}
+		retry = fromSearch.Kind != search.Refused
+	case errors.Is(err, search.ErrConflict):
+		kind = ErrTypeRegistryChanged
+	case errors.Is(err, source.ErrNotHere):
+		kind = ErrTypeSourceNotHere
+	case errors.Is(err, errSource):
+		kind = ErrTypeSourceUnread
+	case errors.Is(err, csvfile.ErrChanged):
+		kind = ErrTypeSourceChanged
+	case errors.Is(err, csvfile.ErrHeader):
+		kind = ErrTypeSourceHeader
+	case errors.Is(err, csvfile.ErrNoHeader):
+		kind = ErrTypeSourceNotReady
+	case errors.Is(err, errProof):
+		kind = ErrTypeProof
+	case errors.Is(err, errCounts):
+		kind = ErrTypeCountsDisagree
+	case errors.Is(err, warehouse.ErrStageMissing):
+		kind = ErrTypeStageMissing
+	case errors.Is(err, warehouse.ErrOvertaken):
+		kind = ErrTypeOvertaken
+	case errors.Is(err, warehouse.ErrOtherIndex):
+		kind = ErrTypeOtherIndex
+	}
+	return kind, retry && !final[kind]
+}
+
+var (
+	errSource = errors.New("read the source")
+	errProof  = errors.New("prove")
+	errCounts = errors.New("counts disagree")
+)

@@ -1,0 +1,2 @@
+SELECT max(date) AS latest_record
+FROM covid_cases

@@ -1,0 +1,2 @@
+SELECT count(*) AS total_records
+FROM covid_cases

@@ -1,0 +1,206 @@
+// Package config reads the settings of the programs from the environment, once,
+// in their mains. Every mistake is reported together with the others.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/caarlos0/env/v10"
+	"github.com/jackc/pgx/v5"
+)
+
+// Secret is a value that is never printed: not by fmt, not by slog, not as JSON.
+type Secret string
+
+// String hides the value.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "[hidden]"
+}
+
+// GoString hides the value from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue hides the value from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText hides the value from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Reveal gives the value itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// Elasticsearch is how the raw index is reached and laid out.
+type Elasticsearch struct {
+	URL          string `env:"ELASTICSEARCH_URL" envDefault:"http://127.0.0.1:9200"`
+	Username     string `env:"ELASTICSEARCH_USERNAME"`
+	Password     Secret `env:"ELASTICSEARCH_PASSWORD"`
+	PasswordFile string `env:"ELASTICSEARCH_PASSWORD_FILE"`
+	APIKey       Secret `env:"ELASTICSEARCH_API_KEY"`
+	APIKeyFile   string `env:"ELASTICSEARCH_API_KEY_FILE"`
+	CAFile       string `env:"ELASTICSEARCH_CA_FILE"`
+	Index        string `env:"ELASTICSEARCH_INDEX" envDefault:"usa_covid_cases"`
+	Shards       int    `env:"ELASTICSEARCH_SHARDS" envDefault:"1"`
+	Replicas     int    `env:"ELASTICSEARCH_REPLICAS" envDefault:"0"`
+}
+
+// Database is how the warehouse is reached.
+type Database struct {
+	URL     Secret `env:"DATABASE_URL"`
+	URLFile string `env:"DATABASE_URL_FILE"`
+}
+
+// Log is how a program logs.
+type Log struct {
+	Level  slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
+	Format string     `env:"LOG_FORMAT" envDefault:"text"`
+}
+
+// Worker is all that a worker is told.
+type Worker struct {
+	Elasticsearch
+	Database
+	Log
+}
+
+// Starter is what the operator's command is told. Verbs that do not reach the
+// warehouse work without DATABASE_URL.
+type Starter struct {
+	Elasticsearch
+	Database
+}
+
+// LoadWorker reads a worker's settings. The error names every mistake, a line
+// each.
+func LoadWorker() (Worker, error) {
+	var w Worker
+	errs := parse(&w)
+	errs = append(errs, w.Elasticsearch.check()...)
+	errs = append(errs, w.Database.check()...)
+	if w.Database.URL == "" && w.URLFile == "" {
+		errs = append(errs, errors.New("DATABASE_URL (or DATABASE_URL_FILE) is not set: the address of the warehouse, postgres://user@host:5432/warehouse"))
+	}
+	if w.Format != "text" && w.Format != "json" {
+		errs = append(errs, fmt.Errorf("LOG_FORMAT is %q: it is text or json", w.Format))
+	}
+	return w, together(errs)
+}
+
+// LoadStarter reads the settings of the operator's command.
+func LoadStarter() (Starter, error) {
+	var s Starter
+	errs := parse(&s)
+	errs = append(errs, s.Elasticsearch.check()...)
+	errs = append(errs, s.Database.check()...)
+	return s, together(errs)
+}
+
+func parse(into any) []error {
+	err := env.Parse(into)
+	var all env.AggregateError
+	if errors.As(err, &all) {
+		return all.Errors
+	}
+	if err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// indexName holds the index names this pipeline takes: what Elasticsearch
+// allows (lower case, no leading - _ +, none of \ / * ? " < > | space , # :),
+// without the wild cards that would reach other indices.
+var indexName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,199}$`)
+
+func (e *Elasticsearch) check() []error {
+	var errs []error
+	u, err := url.Parse(e.URL)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		errs = append(errs, errors.New("ELASTICSEARCH_URL is not an http or https address such as http://127.0.0.1:9200"))
+	case u.User != nil:
+		errs = append(errs, errors.New("ELASTICSEARCH_URL holds a user: set ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD instead"))
+	}
+	if !indexName.MatchString(e.Index) {
+		errs = append(errs, fmt.Errorf("ELASTICSEARCH_INDEX is %q: lower-case letters, digits, . _ - and at most 200 characters", e.Index))
+	}
+	if e.Shards < 1 || e.Shards > 1024 {
+		errs = append(errs, fmt.Errorf("ELASTICSEARCH_SHARDS is %d: from 1 to 1024", e.Shards))
+	}
+	if e.Replicas < 0 || e.Replicas > 10 {
+		errs = append(errs, fmt.Errorf("ELASTICSEARCH_REPLICAS is %d: from 0 to 10", e.Replicas))
+	}
+	errs = append(errs, fromFile("ELASTICSEARCH_PASSWORD", &e.Password, e.PasswordFile))
+	errs = append(errs, fromFile("ELASTICSEARCH_API_KEY", &e.APIKey, e.APIKeyFile))
+	if e.APIKey != "" && (e.Username != "" || e.Password != "") {
+		errs = append(errs, errors.New("ELASTICSEARCH_API_KEY and ELASTICSEARCH_USERNAME or _PASSWORD are both set: use one way to log in"))
+	}
+	if (e.Username == "") != (e.Password == "") {
+		errs = append(errs, errors.New("ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD go together: one of them is missing"))
+	}
+	if e.CAFile != "" {
+		if _, err := os.ReadFile(e.CAFile); err != nil {
+			errs = append(errs, fmt.Errorf("ELASTICSEARCH_CA_FILE: %w", err))
+		}
+	}
+	return errs
+}
+
+func (d *Database) check() []error {
+	if err := fromFile("DATABASE_URL", &d.URL, d.URLFile); err != nil {
+		return []error{err}
+	}
+	if d.URL == "" {
+		return nil
+	}
+	// pgx's own error would repeat the address and so could show a password.
+	if _, err := pgx.ParseConfig(d.URL.Reveal()); err != nil {
+		return []error{errors.New("DATABASE_URL is not an address such as postgres://user:password@host:5432/warehouse?sslmode=disable")}
+	}
+	return nil
+}
+
+// fromFile reads a secret from its file. White space around it is not part of
+// it: editors and `echo` end files with a newline.
+func fromFile(name string, into *Secret, path string) error {
+	if path == "" {
+		return nil
+	}
+	if *into != "" {
+		return fmt.Errorf("%s and %s_FILE are both set: use one", name, name)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("%s_FILE: %w", name, err)
+	}
+	*into = Secret(strings.TrimSpace(string(b)))
+	if *into == "" {
+		return fmt.Errorf("%s_FILE: the file %s is empty", name, path)
+	}
+	return nil
+}
+
+func together(errs []error) error {
+	err := errors.Join(errs...)
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the configuration has mistakes:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+}
+
+// Logger gives a logger that writes to standard error as the settings say.
+func (l Log) Logger() *slog.Logger {
+	opts := &slog.HandlerOptions{Level: l.Level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, opts))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, opts))
+}

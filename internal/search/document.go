@@ -1,0 +1,172 @@
+package search
+
+import (
+	"fmt"
+
+	"covidpipeline/internal/covid"
+)
+
+// ParseWindow decodes the body of a window and calls each for every document in
+// the order of their sequence numbers. raw is the document as it is stored, a part
+// of body. d is overwritten by the next document; its strings stay good.
+//
+// A document that is not one of AddRecord's is an error that names it, and an
+// answer that is not whole is Malformed. An error of each ends the decoding and is
+// given back as it is.
+func ParseWindow(body []byte, each func(d *covid.Document, raw []byte, seqNo int64) error) error {
+	const op = "parse window"
+	var d covid.Document
+	registered := knownDate{}
+	return eachHit(op, body, func(h *hit) error {
+		key, err := covid.ParseID(h.id)
+		if err != nil {
+			return malformed(op, "%v", err)
+		}
+		d = covid.Document{Key: key, Version: covid.Version(h.version)}
+		if problem := parseDocument(h.source, &d, &registered); problem != "" {
+			return malformed(op, "document %s is not one of this pipeline: %s", h.id, problem)
+		}
+		return each(&d, body[h.start:h.start+len(h.source)], h.seqNo)
+	})
+}
+
+// ParseDocument decodes one raw document as it is stored, the raw of ParseWindow.
+// Its Key and Version are not in it and stay zero.
+func ParseDocument(source []byte) (covid.Document, error) {
+	var d covid.Document
+	if problem := parseDocument(string(source), &d, &knownDate{}); problem != "" {
+		return d, malformed("parse document", "it is not one of this pipeline: %s", problem)
+	}
+	return d, nil
+}
+
+// eachHit calls each for every hit of a search of one shard, and checks that the
+// answer is whole. An error of each is given back as it is.
+func eachHit(op string, body []byte, each func(h *hit) error) error {
+	p := parser{s: string(body)}
+	if err := p.openHits(op); err != nil {
+		return err
+	}
+	var h hit
+	for more := !p.take(']'); more; {
+		var err error
+		if h, err = p.hit(op); err != nil {
+			return err
+		}
+		if err := each(&h); err != nil {
+			return err
+		}
+		if more = p.take(','); !more && !p.take(']') {
+			return malformed(op, "an answer that ends in the middle")
+		}
+	}
+	if !p.take('}') || !p.take('}') || p.i != len(p.s) {
+		return malformed(op, "an answer that ends in the middle")
+	}
+	return nil
+}
+
+// otherFields are the fields of a raw document besides covid.Columns. The first
+// otherRequired of them are in every document.
+var otherFields = [...]string{fieldRelease, fieldRow, fieldSource, fieldRegistered, fieldRetired}
+
+const otherRequired = 4
+
+// fieldNumber maps the names of a raw document's fields to their places in its
+// text: those of covid.Columns, then otherFields.
+var fieldNumber = func() map[string]int {
+	m := map[string]int{}
+	for i, name := range covid.Columns {
+		m[name] = i
+	}
+	for i, name := range otherFields {
+		m[name] = covid.NumFields + i
+	}
+	return m
+}()
+
+// parseDocument reads a raw document, or says what is wrong with it.
+func parseDocument(s string, d *covid.Document, registered *knownDate) (problem string) {
+	p := parser{s: s}
+	seen, next := 0, 0 // bits of the fields there were; the field that AddRecord writes next
+	for ok := p.take('{'); ok; ok = p.take(',') {
+		name, ok := p.name()
+		if !ok {
+			return "it is no JSON object"
+		}
+		if next >= covid.NumFields || name != covid.Columns[next] {
+			if next, ok = fieldNumber[name]; !ok {
+				return fmt.Sprintf("unknown field %q", shorten(name))
+			}
+		}
+		if seen&(1<<next) != 0 {
+			return name + " twice"
+		}
+		seen |= 1 << next
+		if problem := p.field(next, d, registered); problem != "" {
+			return problem
+		}
+		next++
+	}
+	if !p.take('}') || p.i != len(p.s) {
+		return "it is no JSON object"
+	}
+	for i := range covid.NumFields + otherRequired {
+		if seen&(1<<i) == 0 {
+			return "no " + nameOf(i)
+		}
+	}
+	return ""
+}
+
+// nameOf gives the name of a field by its place.
+func nameOf(i int) string {
+	if i < covid.NumFields {
+		return covid.Columns[i]
+	}
+	return otherFields[i-covid.NumFields]
+}
+
+// field reads the value of a field, or says what is wrong with it.
+func (p *parser) field(i int, d *covid.Document, registered *knownDate) (problem string) {
+	ok := true
+	switch nameOf(i) {
+	case fieldRelease:
+		d.Release, ok = p.number()
+	case fieldRow:
+		d.Row, ok = p.number()
+	case fieldSource:
+		d.Source, ok = p.str()
+	case fieldRegistered:
+		var day string
+		if day, ok = p.str(); ok {
+			d.Registered, ok = registered.parse(day)
+		}
+	case fieldRetired:
+		_, d.Retired = p.number()
+		ok = d.Retired
+	default:
+		d.Values[i], ok = p.str()
+	}
+	if !ok {
+		return nameOf(i) + " has a value of the wrong type"
+	}
+	return ""
+}
+
+// knownDate remembers the last date that was parsed: whole windows have the same.
+type knownDate struct {
+	text string
+	date covid.Date
+}
+
+func (k *knownDate) parse(s string) (covid.Date, bool) {
+	if s != k.text {
+		date, err := covid.ParseDate(s)
+		if err != nil {
+			return 0, false
+		}
+		k.text, k.date = s, date
+	}
+	return k.date, true
+}

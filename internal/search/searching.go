@@ -1,0 +1,47 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// searchAnswer is the answer of a search for few documents.
+type searchAnswer struct {
+	TimedOut *bool        `json:"timed_out"`
+	Shards   *shardCounts `json:"_shards"`
+	Hits     struct {
+		Total struct{ Value int64 }
+		Hits  []struct {
+			ID          string          `json:"_id"`
+			SeqNo       int64           `json:"_seq_no"`
+			PrimaryTerm int64           `json:"_primary_term"`
+			Source      json.RawMessage `json:"_source"`
+		}
+	}
+	Aggregations map[string]struct{ Value *float64 }
+}
+
+// search runs a search that all shards must answer completely. The parameters
+// begin with an ampersand.
+func (c *Client) search(ctx context.Context, op, path, params string, query object) (*searchAnswer, error) {
+	var answer searchAnswer
+	path += "/_search?allow_partial_search_results=false" + params
+	if err := c.doJSON(ctx, op, "POST", path, query, &answer); err != nil {
+		return nil, err
+	}
+	switch s := answer.Shards; {
+	case answer.TimedOut == nil, s == nil:
+		return nil, malformed(op, "an answer that is not one of a search")
+	case *answer.TimedOut, s.Failed != 0, s.Total == 0, s.Successful != s.Total:
+		return nil, &Error{Kind: Unavailable, Op: op, Reason: "not every shard answered"}
+	}
+	return &answer, nil
+}
+
+// all is the query for what matches every filter.
+func all(filters []object) object {
+	if filters == nil {
+		filters = []object{}
+	}
+	return object{"bool": object{"filter": filters}}
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"covidpipeline/workflows"
+)
+
+func (a *app) etlCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "etl",
+		Short: "Run the ETL now, through the schedule's own action",
+		Long: `Run the ETL now, through the action of the schedule, and wait for its end. It
+works on a paused schedule too. A run that is under way may have planned before
+the newest rows came: this one follows it.`,
+		Example: "  starter etl",
+		Args:    noArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return a.etl(c.Context()) },
+	}
+}
+
+func (a *app) etl(ctx context.Context) error {
+	c, err := a.temporal(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	id, err := triggerETL(ctx, c)
+	if err != nil {
+		return err
+	}
+	if !a.json {
+		fmt.Fprintf(a.errOut, "The ETL runs as workflow %s.\n", id)
+	}
+	var r workflows.ETLResult
+	if err := c.GetWorkflow(ctx, id, "").Get(ctx, &r); err != nil {
+		if ctx.Err() != nil {
+			fmt.Fprintf(a.errOut, "The ETL goes on without this command, as workflow %s.\n", id)
+			return errSaid
+		}
+		return fmt.Errorf("the ETL failed: %w", err)
+	}
+	return a.printETL(r)
+}
+
+// triggerETL makes the schedule start a run behind one that is under way, and
+// gives the id of the new run.
+func triggerETL(ctx context.Context, c client.Client) (string, error) {
+	schedule := c.ScheduleClient().GetHandle(ctx, workflows.ScheduleID)
+	before, err := schedule.Describe(ctx)
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return "", fmt.Errorf("there is no schedule %s: create it with `starter schedule apply`", workflows.ScheduleID)
+	}
+	if err != nil {
+		return "", fmt.Errorf("look at the schedule: %w", err)
+	}
+	known := runsOf(before)
+	if err := schedule.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE}); err != nil {
+		return "", fmt.Errorf("trigger the schedule: %w", err)
+	}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return "", errors.New("interrupted before the new run began: it begins when the one under way has ended")
+		case <-tick.C:
+		}
+		now, err := schedule.Describe(ctx)
+		if err != nil {
+			return "", fmt.Errorf("look at the schedule: %w", err)
+		}
+		for id := range runsOf(now) {
+			if !known[id] {
+				return id, nil
+			}
+		}
+	}
+}
+
+// runsOf gives the ids of the schedule's recent runs.
+func runsOf(d *client.ScheduleDescription) map[string]bool {
+	ids := map[string]bool{}
+	for _, r := range d.Info.RecentActions {
+		if r.StartWorkflowResult != nil {
+			ids[r.StartWorkflowResult.WorkflowID] = true
+		}
+	}
+	return ids
+}
+
+func (a *app) printETL(r workflows.ETLResult) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	l := r.Counts.Loaded
+	switch {
+	case r.Overtaken:
+		fmt.Fprintf(a.out, "Run %d was overtaken: another run is loading the same windows and goes on.\n", r.Run)
+		return nil
+	case r.Counts.Windows == 0:
+		fmt.Fprintf(a.out, "Run %d: nothing new. The warehouse holds %d rows and %d rejects.\n", r.Run, r.Finished.Rows, r.Finished.Rejects)
+		return nil
+	case r.Rescan != "":
+		fmt.Fprintf(a.out, "Everything was read again: %s. %d rows of before are gone.\n", r.Rescan, r.Finished.Swept)
+	}
+	fmt.Fprintf(a.out, "Run %d: %d documents in %d windows: %d inserted, %d updated, %d unchanged, %d moved to rejects, %d rejected, %d retired.\n",
+		r.Run, l.Extracted, r.Counts.Windows, l.Inserted, l.Updated, l.Unchanged, l.MovedToRejects, l.Rejected, l.Retired)
+	fmt.Fprintf(a.out, "The warehouse holds %d rows and %d rejects.\n", r.Finished.Rows, r.Finished.Rejects)
+	return nil
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"covidpipeline/internal/source"
+	"covidpipeline/internal/temporalclient"
+	"covidpipeline/workflows"
+)
+
+// memoOptions is the memo of an ingest that keeps what it was started with.
+const memoOptions = "options"
+
+func (a *app) ingestCommand() *cobra.Command {
+	var uri string
+	var opt workflows.IngestOptions
+	var detach bool
+	c := &cobra.Command{
+		Use:   "ingest --source FILE",
+		Short: "Ingest a source into the raw index",
+		Long: `Ingest a CSV source of COVID-19 activity into Elasticsearch.
+
+The ingest is a durable workflow: Ctrl-C leaves it running, and the same call
+attaches to it again. A source that only grew costs only what was appended; one
+that has not changed costs nothing.`,
+		Example: `  starter ingest --source data/activity.csv
+  starter ingest --source data/activity.csv --follow --detach
+  starter ingest --source data/activity.csv --batch-rows 100 --rate 500`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkIngest(opt); err != nil {
+				return err
+			}
+			canonical, err := canonicalSource(uri)
+			if err != nil {
+				return err
+			}
+			return a.ingest(c.Context(), canonical, opt, detach)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&uri, "source", "", "path of the CSV file (required)")
+	f.BoolVar(&opt.Follow, "follow", false, "go on with what is appended, until `starter ingest finish`")
+	f.BoolVar(&opt.NewRelease, "new-release", false, "begin a new release even if the source only grew or did not change")
+	f.IntVar(&opt.BatchRows, "batch-rows", 5000, "rows a batch, 1 to 50000")
+	f.IntVar(&opt.Concurrency, "concurrency", 4, "batches at once, 1 to 64")
+	f.Int64Var(&opt.Rate, "rate", 0, "rows a second at most; 0 is no limit")
+	f.BoolVar(&detach, "detach", false, "start it and return")
+	c.AddCommand(a.ingestControls()...)
+	return c
+}
+
+func checkIngest(opt workflows.IngestOptions) error {
+	switch {
+	case opt.BatchRows < 1 || opt.BatchRows > 50_000:
+		return usagef("--batch-rows is %d: from 1 to 50000", opt.BatchRows)
+	case opt.Concurrency < 1 || opt.Concurrency > 64:
+		return usagef("--concurrency is %d: from 1 to 64", opt.Concurrency)
+	case opt.Rate < 0:
+		return usagef("--rate is %d: rows a second, or 0 for no limit", opt.Rate)
+	}
+	return nil
+}
+
+func canonicalSource(path string) (string, error) {
+	if path == "" {
+		return "", usagef("--source is missing: the path of a CSV file")
+	}
+	uri, err := source.Canonical(path)
+	if err != nil {
+		return "", usageError{err}
+	}
+	return uri, nil
+}
+
+func (a *app) ingest(ctx context.Context, uri string, opt workflows.IngestOptions, detach bool) error {
+	c, err := a.temporal(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	id := workflows.IngestID(a.cfg.Index, uri)
+	run, err := c.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       id,
+		TaskQueue:                temporalclient.TaskQueue,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            fmt.Sprintf("Ingest %s into %s", filepath.Base(uri), a.cfg.Index),
+		StaticDetails:            fmt.Sprintf("Source: `%s`", uri),
+		Memo:                     map[string]any{memoOptions: opt},
+	}, workflows.IngestWorkflow, workflows.IngestInput{Index: a.cfg.Index, Source: uri, Options: opt})
+	if err != nil {
+		return fmt.Errorf("start the ingest: %w", err)
+	}
+	if err := a.sameOptions(ctx, c, run, opt); err != nil {
+		return err
+	}
+	if detach {
+		if a.json {
+			return a.printJSON(map[string]string{"workflowId": id, "runId": run.GetRunID()})
+		}
+		fmt.Fprintf(a.out, "The ingest runs as workflow %s.\n", id)
+		return nil
+	}
+	return a.watchIngest(ctx, c, run)
+}
+
+// sameOptions refuses to attach to an ingest of the same source that was
+// started with other options: they would silently not hold.
+func (a *app) sameOptions(ctx context.Context, c client.Client, run client.WorkflowRun, opt workflows.IngestOptions) error {
+	d, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+	if err != nil {
+		return fmt.Errorf("look at the ingest: %w", err)
+	}
+	var running workflows.IngestOptions
+	payload := d.GetWorkflowExecutionInfo().GetMemo().GetFields()[memoOptions]
+	if payload == nil {
+		return nil
+	}
+	if err := converter.GetDefaultDataConverter().FromPayload(payload, &running); err != nil {
+		return fmt.Errorf("read the options of the ingest: %w", err)
+	}
+	if running != opt {
+		return usagef("this source is being ingested with other options (%s): attach with these, or use `starter ingest pause|resume|rate|finish`, or cancel workflow %s first",
+			flagsOf(running), run.GetID())
+	}
+	return nil
+}
+
+func flagsOf(o workflows.IngestOptions) string {
+	s := fmt.Sprintf("--batch-rows %d --concurrency %d --rate %d", o.BatchRows, o.Concurrency, o.Rate)
+	if o.Follow {
+		s += " --follow"
+	}
+	if o.NewRelease {
+		s += " --new-release"
+	}
+	return s
+}
+
+// ingestControls are the messages to a running ingest.
+func (a *app) ingestControls() []*cobra.Command {
+	control := func(name, short, done string) *cobra.Command {
+		var uri string
+		c := &cobra.Command{
+			Use:     name + " --source FILE",
+			Short:   short,
+			Example: "  starter ingest " + name + " --source data/activity.csv",
+			Args:    noArgs,
+			RunE: func(c *cobra.Command, _ []string) error {
+				return a.tellIngest(c.Context(), uri, name, done)
+			},
+		}
+		c.Flags().StringVar(&uri, "source", "", "path of the CSV file (required)")
+		return c
+	}
+	var uri string
+	var rows int64
+	rate := &cobra.Command{
+		Use:     "rate --source FILE --rows N",
+		Short:   "Limit the rows a second of a running ingest",
+		Example: "  starter ingest rate --source data/activity.csv --rows 500",
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if !c.Flags().Changed("rows") || rows < 0 {
+				return usagef("--rows is missing or negative: rows a second, or 0 for no limit")
+			}
+			return a.tellIngest(c.Context(), uri, workflows.UpdateRate, "The rate is set.", rows)
+		},
+	}
+	rate.Flags().StringVar(&uri, "source", "", "path of the CSV file (required)")
+	rate.Flags().Int64Var(&rows, "rows", 0, "rows a second at most; 0 is no limit (required)")
+	return []*cobra.Command{
+		control(workflows.UpdatePause, "Start no new batches", "The ingest is paused: batches under way end, new ones do not start."),
+		control(workflows.UpdateResume, "Go on after a pause", "The ingest goes on."),
+		rate,
+		control(workflows.UpdateFinish, "Tell a following ingest that its source is complete", "The ingest takes what is left and completes the release."),
+	}
+}
+
+// answerWithin is how long a worker may take to answer an update.
+const answerWithin = 10 * time.Second
+
+func (a *app) tellIngest(ctx context.Context, path, update, done string, args ...any) error {
+	uri, err := canonicalSource(path)
+	if err != nil {
+		return err
+	}
+	c, err := a.temporal(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	handle, err := c.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: workflows.IngestID(a.cfg.Index, uri), UpdateName: update, Args: args,
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	var p workflows.IngestProgress
+	if err == nil {
+		err = handle.Get(ctx, &p)
+	}
+	var missing *serviceerror.NotFound
+	switch {
+	case errors.As(err, &missing):
+		return fmt.Errorf("no ingest of %s into %s is running", uri, a.cfg.Index)
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("no worker answered within %s, so nothing is known to have changed: start a worker (`go run ./worker`) and try again", answerWithin)
+	case err != nil:
+		return fmt.Errorf("%s the ingest: %w", update, err)
+	}
+	if a.json {
+		return a.printJSON(p)
+	}
+	fmt.Fprintf(a.out, "%s %d rows so far.\n", done, p.Rows)
+	return nil
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"go.temporal.io/sdk/client"
+	"golang.org/x/term"
+
+	"covidpipeline/workflows"
+)
+
+const (
+	lookEvery = 500 * time.Millisecond
+	// queryWithin is how long a worker may take to answer a look.
+	queryWithin = 3 * time.Second
+)
+
+// watchIngest shows the progress of an ingest until it ends. An interrupt ends
+// the watching alone.
+func (a *app) watchIngest(ctx context.Context, c client.Client, run client.WorkflowRun) error {
+	done := make(chan error, 1)
+	var result workflows.IngestResult
+	go func() { done <- run.Get(ctx, &result) }()
+	view := a.newView()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			view.end()
+			fmt.Fprintf(a.errOut, "The ingest goes on without this command, as workflow %s. The same call attaches again; `starter ingest pause` stops it for a while.\n", run.GetID())
+			return errSaid
+		case err := <-done:
+			if ctx.Err() != nil {
+				continue // the interrupt ended the waiting, not the ingest
+			}
+			view.end()
+			if err != nil {
+				return fmt.Errorf("the ingest failed: %w", err)
+			}
+			return a.printIngest(result)
+		case <-tick.C:
+			view.look(ctx, c, run.GetID())
+		}
+	}
+}
+
+func (a *app) printIngest(r workflows.IngestResult) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	if r.Nothing {
+		fmt.Fprintf(a.out, "Nothing to do: release %d of %s holds this content already (%d rows).\n", r.Release, r.Source, r.Rows)
+		return nil
+	}
+	rate := ""
+	if r.Seconds > 0 {
+		rate = fmt.Sprintf(" in %.1f s, %.0f rows/s", r.Seconds, float64(r.Counts.Rows)/r.Seconds)
+	}
+	fmt.Fprintf(a.out, "Release %d of %s is complete: %d rows%s.\n", r.Release, r.Source, r.Rows, rate)
+	fmt.Fprintf(a.out, "  written %d, already there %d, superseded %d, quarantined %d, retired %d\n",
+		r.Counts.Written, r.Counts.AlreadyThere, r.Counts.Superseded, r.Counts.Quarantined, r.Retired)
+	return nil
+}
+
+// view shows an ingest: one live line on a terminal, plain lines elsewhere.
+type view struct {
+	out      io.Writer
+	bar      *progressbar.ProgressBar // nil when not on a terminal
+	last     workflows.IngestProgress
+	first    workflows.IngestProgress
+	since    time.Time
+	silent   time.Time // since when no worker answers
+	lastNote string
+}
+
+func (a *app) newView() *view {
+	v := &view{out: a.errOut}
+	if f, ok := a.errOut.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		v.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(f), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(20))
+	}
+	return v
+}
+
+func (v *view) end() {
+	if v.bar != nil {
+		_ = v.bar.Clear() // nothing depends on the line
+	}
+}
+
+func (v *view) look(ctx context.Context, c client.Client, id string) {
+	ctx, cancel := context.WithTimeout(ctx, queryWithin)
+	defer cancel()
+	answer, err := c.QueryWorkflow(ctx, id, "", workflows.QueryProgress)
+	var p workflows.IngestProgress
+	if err == nil {
+		err = answer.Get(&p)
+	}
+	if err != nil {
+		v.noAnswer()
+		return
+	}
+	v.silent = time.Time{}
+	if v.since.IsZero() {
+		v.first, v.since = p, time.Now()
+	}
+	v.show(p)
+	v.noteRetries(ctx, c, id)
+}
+
+// show prints what has changed.
+func (v *view) show(p workflows.IngestProgress) {
+	if p == v.last {
+		return
+	}
+	v.last = p
+	line := v.line(p)
+	if v.bar == nil {
+		fmt.Fprintln(v.out, line)
+		return
+	}
+	if p.Size > 0 {
+		v.bar.ChangeMax64(p.Size)
+	}
+	v.bar.Describe(line)
+	_ = v.bar.Set64(min(p.Bytes, max(p.Size, 1))) // nothing depends on the line
+}
+
+func (v *view) line(p workflows.IngestProgress) string {
+	name := p.NewestDone
+	if name == "" {
+		name = p.Phase
+	}
+	rate := float64(p.Rows-v.first.Rows) / max(time.Since(v.since).Seconds(), 0.001)
+	line := fmt.Sprintf("%s: %d rows, %.0f rows/s, %d quarantined", name, p.Rows, rate, p.Counts.Quarantined)
+	if bytes := p.Bytes - v.first.Bytes; bytes > 0 && p.Size > p.Bytes {
+		left := time.Duration(float64(time.Since(v.since)) * float64(p.Size-p.Bytes) / float64(bytes))
+		line += fmt.Sprintf(", ETA %s", left.Round(time.Second))
+	}
+	if p.Phase != "indexing" && p.NewestDone != "" {
+		line += ", " + p.Phase
+	}
+	return line
+}
+
+// noAnswer says, once for each silence, that no worker answers.
+func (v *view) noAnswer() {
+	if v.silent.IsZero() {
+		v.silent = time.Now()
+	}
+	if time.Since(v.silent) > 2*queryWithin {
+		v.note("No worker answers: start one with `go run ./worker`. The ingest goes on where it was.")
+	}
+}
+
+// noteRetries says why an activity is being tried again.
+func (v *view) noteRetries(ctx context.Context, c client.Client, id string) {
+	d, err := c.DescribeWorkflowExecution(ctx, id, "")
+	if err != nil {
+		return // the next look tells
+	}
+	for _, p := range d.GetPendingActivities() {
+		if f := p.GetLastFailure(); f != nil && p.GetAttempt() > 1 {
+			v.note(fmt.Sprintf("%s is being tried again: %s", p.GetActivityType().GetName(), f.GetMessage()))
+			return
+		}
+	}
+}
+
+func (v *view) note(text string) {
+	if text == v.lastNote {
+		return
+	}
+	v.lastNote = text
+	v.end()
+	fmt.Fprintln(v.out, text)
+}

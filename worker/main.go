@@ -1,0 +1,108 @@
+// Command worker runs the pipeline's workflows and activities.
+//
+// Everything it is told comes from the environment, see docs/operations.md. On
+// SIGTERM or an interrupt it takes no new work, gives what is under way time to
+// end and leaves; what does not end in time is done again by another worker.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"covidpipeline/activities"
+	"covidpipeline/internal/config"
+	"covidpipeline/internal/covid"
+	"covidpipeline/internal/search"
+	"covidpipeline/internal/temporalclient"
+	"covidpipeline/internal/warehouse"
+	"covidpipeline/workflows"
+)
+
+const (
+	// stopTimeout is how long activities under way may take to end. Batches and
+	// windows need a second or two; whoever stops the worker has to wait longer
+	// than this (a container's grace period: 30 s).
+	stopTimeout = 20 * time.Second
+	// activitiesAtOnce bounds the batches and windows in memory: some 10 MB each.
+	activitiesAtOnce = 8
+	// memoryLimit is a soft limit: the collector works harder near it. The
+	// buffers of activitiesAtOnce batches are well below.
+	memoryLimit = 200 << 20
+)
+
+func main() {
+	cfg, err := config.LoadWorker()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	logger := cfg.Logger()
+	slog.SetDefault(logger)
+	if err := run(cfg, logger); err != nil {
+		logger.Error("the worker stops", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(cfg config.Worker, logger *slog.Logger) error {
+	debug.SetMemoryLimit(memoryLimit)
+	ctx := context.Background()
+	db, err := openWarehouse(ctx, cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	es, err := search.New(search.Config{
+		URL: cfg.Elasticsearch.URL, Username: cfg.Username, Password: cfg.Password.Reveal(), APIKey: cfg.APIKey.Reveal(), CAFile: cfg.CAFile,
+	})
+	if err != nil {
+		return err
+	}
+	c, _, err := temporalclient.Dial(ctx, logger)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	w := newWorker(c, cfg, es, db)
+	logger.Info("the worker starts", "taskQueue", temporalclient.TaskQueue, "index", cfg.Index, "pid", os.Getpid())
+	if err := w.Run(worker.InterruptCh()); err != nil {
+		return fmt.Errorf("run the worker: %w", err)
+	}
+	logger.Info("the worker has ended")
+	return nil
+}
+
+// openWarehouse connects to the warehouse and brings its tables up to date.
+func openWarehouse(ctx context.Context, cfg config.Worker, logger *slog.Logger) (*warehouse.DB, error) {
+	url := cfg.Database.URL.Reveal()
+	applied, version, err := warehouse.Migrate(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range applied {
+		logger.Info("migrated the warehouse", "migration", name)
+	}
+	logger.Debug("the warehouse is up to date", "version", version)
+	return warehouse.Open(ctx, url)
+}
+
+func newWorker(c client.Client, cfg config.Worker, es *search.Client, db *warehouse.DB) worker.Worker {
+	w := worker.New(c, temporalclient.TaskQueue, worker.Options{
+		MaxConcurrentActivityExecutionSize: activitiesAtOnce,
+		WorkerStopTimeout:                  stopTimeout,
+	})
+	w.RegisterWorkflow(workflows.IngestWorkflow)
+	w.RegisterWorkflow(workflows.ETLWorkflow)
+	w.RegisterWorkflow(workflows.ReconcileWorkflow)
+	w.RegisterActivity(&activities.Ingest{Search: es, Shards: cfg.Shards, Replicas: cfg.Replicas})
+	w.RegisterActivity(&activities.ETL{Search: es, Warehouse: db, Rules: covid.DefaultRules})
+	w.RegisterActivity(&activities.Reconcile{Search: es, Warehouse: db, Rules: covid.DefaultRules})
+	return w
+}

@@ -1,0 +1,152 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"covidpipeline/activities"
+	"covidpipeline/internal/warehouse"
+)
+
+// ETLInput is what a run is told.
+type ETLInput struct {
+	Index string `json:"index"`
+	// State is carried from run to run by ContinueAsNew; the schedule leaves it out.
+	State *ETLState `json:"state,omitempty"`
+}
+
+// ETLState is what a run knows of its work. Rows never enter it.
+type ETLState struct {
+	Plan   activities.ExtractPlan `json:"plan"`
+	At     []int64                `json:"at"` // per shard of the plan: sequence number loaded up to
+	Counts warehouse.RunCounts    `json:"counts"`
+}
+
+// ETLResult is how a run ended.
+type ETLResult struct {
+	Run       int64                  `json:"run"`
+	Overtaken bool                   `json:"overtaken"` // another run was loading the same windows: it goes on
+	Rescan    string                 `json:"rescan,omitempty"`
+	Counts    warehouse.RunCounts    `json:"counts"`
+	Finished  activities.FinishedETL `json:"finished"`
+}
+
+// ETLWorkflow loads what is new in the raw index into the warehouse: it plans,
+// then moves window after window through Extract, Transform and Load, and
+// compares the totals at the end.
+func ETLWorkflow(ctx workflow.Context, in ETLInput) (ETLResult, error) {
+	r := &etlRun{in: in}
+	if in.State != nil {
+		r.ETLState = *in.State
+	} else if err := r.plan(ctx); err != nil {
+		return ETLResult{}, err
+	}
+	r.show(ctx, "loading")
+	more, err := r.loadAll(ctx)
+	if err == nil && more {
+		r.in.State = &r.ETLState
+		return ETLResult{}, workflow.NewContinueAsNewError(ctx, ETLWorkflow, r.in)
+	}
+	result := ETLResult{Run: r.Plan.Run, Rescan: r.Plan.Rescan}
+	if err == nil {
+		err = workflow.ExecuteActivity(etlStep(ctx, loadRetry, "Compare the totals"), etl.FinishETL,
+			activities.FinishETLInput{Index: in.Index, Plan: r.Plan, Counts: r.Counts}).Get(ctx, &result.Finished)
+	}
+	result.Counts = r.Counts
+	result.Counts.Swept = result.Finished.Swept
+	if err == nil {
+		r.show(ctx, "completed")
+		return result, nil
+	}
+	state := endState(err)
+	r.closed(ctx, state, err)
+	if state == warehouse.RunOvertaken {
+		result.Overtaken = true
+		return result, nil
+	}
+	return ETLResult{}, err
+}
+
+// etlRun is one run of the ETL.
+type etlRun struct {
+	in ETLInput
+	ETLState
+}
+
+func (r *etlRun) plan(ctx workflow.Context) error {
+	err := workflow.ExecuteActivity(etlStep(ctx, extractRetry, "Plan what is new"), etl.PlanExtract,
+		activities.PlanExtractInput{Index: r.in.Index}).Get(ctx, &r.Plan)
+	if err != nil {
+		return err
+	}
+	r.Counts.Planned = r.Plan.Planned
+	for _, s := range r.Plan.Shards {
+		r.At = append(r.At, s.From)
+	}
+	return nil
+}
+
+// loadAll loads every shard, side by side. more tells that history suggests a
+// new run first.
+func (r *etlRun) loadAll(ctx workflow.Context) (more bool, err error) {
+	ctx, stop := workflow.WithCancel(ctx)
+	defer stop()
+	done := workflow.NewWaitGroup(ctx)
+	for i := range r.Plan.Shards {
+		done.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer done.Done()
+			if shardErr := r.loadShard(ctx, i); shardErr != nil && err == nil {
+				err = shardErr
+				stop()
+			}
+		})
+	}
+	done.Wait(ctx)
+	for i, s := range r.Plan.Shards {
+		more = more || r.At[i] < s.UpTo
+	}
+	return more, err
+}
+
+// endState tells what kind of end an error is.
+func endState(err error) warehouse.RunState {
+	switch {
+	case isType(err, activities.ErrTypeOvertaken):
+		return warehouse.RunOvertaken
+	case temporal.IsCanceledError(err):
+		return warehouse.RunCancelled
+	}
+	return warehouse.RunFailed
+}
+
+// closed records how the run ended, also when the workflow is cancelled.
+func (r *etlRun) closed(ctx workflow.Context, state warehouse.RunState, cause error) {
+	text := ""
+	if state != warehouse.RunCancelled {
+		text = rootMessage(cause)
+	}
+	r.show(ctx, fmt.Sprintf("%s: %s", state, text))
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	err := workflow.ExecuteActivity(etlStep(ctx, loadRetry, "Record how the run ended"), etl.CloseETL,
+		activities.CloseETLInput{Run: r.Plan.Run, State: state, Counts: r.Counts, Error: text}).Get(ctx, nil)
+	if err != nil {
+		workflow.GetLogger(ctx).Error("the run table does not know that the run ended", "error", errors.Join(cause, err))
+	}
+}
+
+func (r *etlRun) show(ctx workflow.Context, phase string) {
+	l := r.Counts.Loaded
+	text := fmt.Sprintf("**run %d: %s**\n\n", r.Plan.Run, phase)
+	if r.Plan.Rescan != "" {
+		text += fmt.Sprintf("Everything is read again: %s.\n\n", r.Plan.Rescan)
+	}
+	text += "| windows | documents | inserted | updated | unchanged | moved to rejects | rejected | retired |\n|---:|---:|---:|---:|---:|---:|---:|---:|\n"
+	text += fmt.Sprintf("| %d | %d | %d | %d | %d | %d | %d | %d |\n", r.Counts.Windows, l.Extracted, l.Inserted, l.Updated,
+		l.Unchanged, l.MovedToRejects, l.Rejected, l.Retired)
+	workflow.SetCurrentDetails(ctx, text)
+}

@@ -1,0 +1,245 @@
+package workflows
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"covidpipeline/activities"
+	"covidpipeline/internal/warehouse"
+)
+
+// fakeIndex stands for the activities of an ETL over shards of a number of
+// documents, ten a window.
+type fakeIndex struct {
+	mu       sync.Mutex
+	shards   []int64         // documents, numbered from 0
+	loaded   map[int][]int64 // per shard: where each window that was loaded ended
+	extracts int             // calls
+	missing  map[string]int  // step and from: how often its stage is missing still
+	loadErr  map[int64]error // by from
+	closed   []activities.CloseETLInput
+	finished []activities.FinishETLInput
+	onLoad   func(activities.LoadInput)
+}
+
+func (f *fakeIndex) plan(context.Context, activities.PlanExtractInput) (activities.ExtractPlan, error) {
+	plan := activities.ExtractPlan{Run: 1, Generation: 1}
+	for i, n := range f.shards {
+		plan.Shards = append(plan.Shards, activities.ShardPlan{Shard: i, From: -1, UpTo: n - 1})
+		plan.Planned += n
+	}
+	return plan, nil
+}
+
+func (f *fakeIndex) extract(_ context.Context, in activities.WindowInput) (activities.Extracted, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.extracts++
+	to := min(in.From+10, in.UpTo)
+	return activities.Extracted{To: to, Docs: to - in.From}, nil
+}
+
+func (f *fakeIndex) transform(_ context.Context, in activities.TransformInput) (activities.Transformed, error) {
+	return activities.Transformed{}, f.stageMissing("transform", in.From)
+}
+
+func (f *fakeIndex) stageMissing(step string, from int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := step + string(rune('0'+from/10))
+	if f.missing[key] == 0 {
+		return nil
+	}
+	f.missing[key]--
+	return temporal.NewNonRetryableApplicationError("no stage", activities.ErrTypeStageMissing, nil)
+}
+
+func (f *fakeIndex) load(_ context.Context, in activities.LoadInput) (warehouse.LoadCounts, error) {
+	if err := f.stageMissing("load", in.From); err != nil {
+		return warehouse.LoadCounts{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.loadErr[in.From]; err != nil {
+		return warehouse.LoadCounts{}, err
+	}
+	if f.onLoad != nil {
+		f.onLoad(in)
+	}
+	f.loaded[in.Shard] = append(f.loaded[in.Shard], in.Window.To)
+	return warehouse.LoadCounts{Extracted: in.Window.Docs, Inserted: in.Window.Docs}, nil
+}
+
+func (f *fakeIndex) finish(_ context.Context, in activities.FinishETLInput) (activities.FinishedETL, error) {
+	f.finished = append(f.finished, in)
+	return activities.FinishedETL{Rows: in.Counts.Loaded.Inserted, Checked: true}, nil
+}
+
+func (f *fakeIndex) closeRun(_ context.Context, in activities.CloseETLInput) error {
+	f.closed = append(f.closed, in)
+	return nil
+}
+
+func etlEnv(t *testing.T, f *fakeIndex) *testsuite.TestWorkflowEnvironment {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterWorkflow(ETLWorkflow)
+	env.RegisterActivity(&activities.ETL{})
+	if f.loaded == nil {
+		f.loaded = map[int][]int64{}
+	}
+	env.OnActivity(etl.PlanExtract, mock.Anything, mock.Anything).Return(f.plan)
+	env.OnActivity(etl.Extract, mock.Anything, mock.Anything).Return(f.extract)
+	env.OnActivity(etl.Transform, mock.Anything, mock.Anything).Return(f.transform)
+	env.OnActivity(etl.Load, mock.Anything, mock.Anything).Return(f.load)
+	env.OnActivity(etl.FinishETL, mock.Anything, mock.Anything).Return(f.finish)
+	env.OnActivity(etl.CloseETL, mock.Anything, mock.Anything).Return(f.closeRun)
+	return env
+}
+
+// checkInOrder fails unless each shard's windows were loaded in order, each
+// once, up to its end.
+func (f *fakeIndex) checkInOrder(t *testing.T) {
+	t.Helper()
+	for shard, n := range f.shards {
+		at := int64(-1)
+		for _, to := range f.loaded[shard] {
+			if want := min(at+10, n-1); to != want {
+				t.Fatalf("shard %d: a window ended at %d, %d expected: %v", shard, to, want, f.loaded[shard])
+			}
+			at = to
+		}
+		if at != n-1 {
+			t.Fatalf("shard %d was loaded up to %d of %d", shard, at, n-1)
+		}
+	}
+}
+
+func TestETLLoadsEveryWindowInOrder(t *testing.T) {
+	f := &fakeIndex{shards: []int64{95, 0, 31}}
+	env := etlEnv(t, f)
+	env.ExecuteWorkflow(ETLWorkflow, ETLInput{Index: "cases"})
+	var r ETLResult
+	if err := env.GetWorkflowResult(&r); err != nil {
+		t.Fatal(err)
+	}
+	f.checkInOrder(t)
+	if r.Counts.Loaded.Extracted != 126 || r.Counts.Windows != 14 || r.Counts.Planned != 126 || !r.Finished.Checked {
+		t.Errorf("result %+v", r)
+	}
+	if len(f.finished) != 1 || f.finished[0].Counts.Loaded.Inserted != 126 {
+		t.Errorf("finished %+v", f.finished)
+	}
+	if len(f.closed) != 0 {
+		t.Errorf("closed %+v", f.closed)
+	}
+}
+
+func TestETLExtractsAgainWhatVanishedFromTheStage(t *testing.T) {
+	f := &fakeIndex{shards: []int64{50}, missing: map[string]int{"transform1": 2, "load3": 1}}
+	env := etlEnv(t, f)
+	env.ExecuteWorkflow(ETLWorkflow, ETLInput{Index: "cases"})
+	if err := env.GetWorkflowError(); err != nil {
+		t.Fatal(err)
+	}
+	f.checkInOrder(t)
+	if f.extracts != 5+3 {
+		t.Errorf("%d extracts, 8 expected", f.extracts)
+	}
+}
+
+func TestETLFailsVisiblyAndRecordsIt(t *testing.T) {
+	f := &fakeIndex{shards: []int64{50, 50}, loadErr: map[int64]error{
+		19: temporal.NewNonRetryableApplicationError("20 extracted, 19 loaded", activities.ErrTypeCountsDisagree, nil),
+	}}
+	env := etlEnv(t, f)
+	env.ExecuteWorkflow(ETLWorkflow, ETLInput{Index: "cases"})
+	if err := env.GetWorkflowError(); !isType(err, activities.ErrTypeCountsDisagree) {
+		t.Fatalf("ended with %v", err)
+	}
+	if len(f.closed) != 1 || f.closed[0].State != warehouse.RunFailed || f.closed[0].Error != "20 extracted, 19 loaded" || f.closed[0].Run != 1 {
+		t.Errorf("closed %+v", f.closed)
+	}
+	if len(f.finished) != 0 {
+		t.Error("a failed run was finished")
+	}
+}
+
+func TestETLThatIsOvertakenLeavesTheWorkToTheOtherRun(t *testing.T) {
+	f := &fakeIndex{shards: []int64{50}, loadErr: map[int64]error{
+		9: temporal.NewNonRetryableApplicationError("moved", activities.ErrTypeOvertaken, nil),
+	}}
+	env := etlEnv(t, f)
+	env.ExecuteWorkflow(ETLWorkflow, ETLInput{Index: "cases"})
+	var r ETLResult
+	if err := env.GetWorkflowResult(&r); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Overtaken || len(f.closed) != 1 || f.closed[0].State != warehouse.RunOvertaken {
+		t.Errorf("result %+v, closed %+v", r, f.closed)
+	}
+}
+
+func TestETLRecordsThatItWasCancelled(t *testing.T) {
+	f := &fakeIndex{shards: []int64{500}}
+	env := etlEnv(t, f)
+	f.onLoad = func(in activities.LoadInput) {
+		if in.From == 99 {
+			env.CancelWorkflow()
+		}
+	}
+	env.ExecuteWorkflow(ETLWorkflow, ETLInput{Index: "cases"})
+	if err := env.GetWorkflowError(); !isCanceled(err) {
+		t.Fatalf("ended with %v", err)
+	}
+	if len(f.closed) != 1 || f.closed[0].State != warehouse.RunCancelled {
+		t.Errorf("closed %+v", f.closed)
+	}
+	if n := len(f.loaded[0]); n < 10 || n > 13 {
+		t.Errorf("%d windows were loaded", n)
+	}
+}
+
+func TestETLContinuesAsNewWhereItStands(t *testing.T) {
+	f := &fakeIndex{shards: []int64{300, 200}}
+	in := ETLInput{Index: "cases"}
+	for runs := 0; ; runs++ {
+		env := etlEnv(t, f)
+		loads := 0
+		f.onLoad = func(activities.LoadInput) {
+			if loads++; loads > 10 {
+				env.SetContinueAsNewSuggested(true)
+			}
+		}
+		env.ExecuteWorkflow(ETLWorkflow, in)
+		if !workflow.IsContinueAsNewError(env.GetWorkflowError()) {
+			var r ETLResult
+			if err := env.GetWorkflowResult(&r); err != nil {
+				t.Fatal(err)
+			}
+			if r.Counts.Loaded.Extracted != 500 || r.Counts.Windows != 50 {
+				t.Errorf("the counts of earlier runs are lost: %+v", r.Counts)
+			}
+			if runs < 2 {
+				t.Errorf("%d new runs, at least 2 expected", runs)
+			}
+			break
+		}
+		var can *workflow.ContinueAsNewError
+		errors.As(env.GetWorkflowError(), &can)
+		in = ETLInput{}
+		if err := converter.GetDefaultDataConverter().FromPayloads(can.Input, &in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.checkInOrder(t)
+}

@@ -1,0 +1,281 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"covidpipeline/activities"
+	"covidpipeline/internal/csvfile"
+)
+
+// Names of the ingest's messages.
+const (
+	QueryProgress = "progress"
+	UpdatePause   = "pause"
+	UpdateResume  = "resume"
+	UpdateRate    = "rate"
+	UpdateFinish  = "finish"
+)
+
+// IngestInput is what an ingest is told.
+type IngestInput struct {
+	Index   string        `json:"index"`
+	Source  string        `json:"source"` // canonical URI
+	Options IngestOptions `json:"options"`
+	// State is carried from run to run by ContinueAsNew; a starter leaves it out.
+	State *IngestState `json:"state,omitempty"`
+}
+
+// IngestOptions are the operator's.
+type IngestOptions struct {
+	Follow      bool  `json:"follow"`
+	NewRelease  bool  `json:"newRelease"`
+	BatchRows   int   `json:"batchRows"`
+	Concurrency int   `json:"concurrency"` // batches at once
+	Rate        int64 `json:"rate"`        // rows per second at most; 0 = no limit
+}
+
+// IngestState is all that an ingest knows of its work: the checkpoint and what
+// is planned behind it.
+type IngestState struct {
+	Registered activities.Registered  `json:"registered"`
+	Plan       activities.Planned     `json:"plan"` // the newest; its Ranges are in Pending
+	Last       *csvfile.Range         `json:"last,omitempty"`
+	Pending    []csvfile.Range        `json:"pending,omitempty"` // planned, not started
+	Checkpoint csvfile.Position       `json:"checkpoint"`        // all batches before it are done
+	Counts     activities.BatchCounts `json:"counts"`            // of the rows before the checkpoint
+	Batches    int64                  `json:"batches"`           // started so far
+	NewestDone string                 `json:"newestDone"`        // name of the newest batch that is done
+	StartedAt  time.Time              `json:"startedAt"`
+	Restarts   int                    `json:"restarts"` // releases begun anew because source or index changed
+	Paused     bool                   `json:"paused"`
+	Finish     bool                   `json:"finish"` // a followed source is complete now
+	Rate       int64                  `json:"rate"`
+	LastError  string                 `json:"lastError,omitempty"`
+}
+
+// IngestResult is how an ingest ended.
+type IngestResult struct {
+	Source  string                 `json:"source"`
+	Release int64                  `json:"release"`
+	Nothing bool                   `json:"nothing"` // the release was complete already
+	Rows    int64                  `json:"rows"`    // of the release, those of earlier ingests included
+	Retired int64                  `json:"retired"`
+	Counts  activities.BatchCounts `json:"counts"`
+	Batches int64                  `json:"batches"`
+	Seconds float64                `json:"seconds"`
+}
+
+// IngestWorkflow ingests a source into the raw index: it registers the release,
+// plans ranges ahead, indexes a bounded number of them at once, and completes
+// the release. When the source or the index changes under it, it begins the
+// next release.
+func IngestWorkflow(ctx workflow.Context, in IngestInput) (IngestResult, error) {
+	r := &ingestRun{in: in}
+	if err := r.setup(ctx); err != nil {
+		return IngestResult{}, err
+	}
+	for {
+		result, err := r.release(ctx)
+		if !r.startsAgain(err) {
+			return result, err
+		}
+		r.startAgain(ctx, err)
+		if err := workflow.Sleep(ctx, restartDelay(r.state.Restarts)); err != nil {
+			return IngestResult{}, err
+		}
+	}
+}
+
+// ingestRun is one run of an ingest.
+type ingestRun struct {
+	in    IngestInput
+	state IngestState
+
+	out       []*batch // started, in order; the first is the oldest not known to be done
+	running   int
+	planning  bool
+	planWaits bool // the plan under way waits for lines
+	changes   int  // counts what awaitChange waits for
+	failure   error
+	nextStart time.Time // when the rate lets the next batch start
+}
+
+// batch is one range being indexed.
+type batch struct {
+	name   string
+	rng    csvfile.Range
+	counts activities.BatchCounts
+	done   bool
+}
+
+func (r *ingestRun) setup(ctx workflow.Context) error {
+	if r.in.State != nil {
+		r.state = *r.in.State
+	} else {
+		r.state = IngestState{StartedAt: workflow.Now(ctx), Rate: r.in.Options.Rate}
+	}
+	if err := workflow.SetQueryHandler(ctx, QueryProgress, func() (IngestProgress, error) { return r.progress(), nil }); err != nil {
+		return err
+	}
+	return r.setHandlers(ctx)
+}
+
+// setHandlers answers the operator. A handler only sets state: an update that
+// waits would not survive ContinueAsNew.
+func (r *ingestRun) setHandlers(ctx workflow.Context) error {
+	set := func(name string, change func()) error {
+		return workflow.SetUpdateHandler(ctx, name, func(ctx workflow.Context) (IngestProgress, error) {
+			change()
+			r.changes++
+			r.show(ctx)
+			return r.progress(), nil
+		})
+	}
+	err := errors.Join(
+		set(UpdatePause, func() { r.state.Paused = true }),
+		set(UpdateResume, func() { r.state.Paused = false }),
+		set(UpdateFinish, func() { r.state.Finish = true }),
+	)
+	if err != nil {
+		return err
+	}
+	return workflow.SetUpdateHandlerWithOptions(ctx, UpdateRate,
+		func(ctx workflow.Context, rowsPerSecond int64) (IngestProgress, error) {
+			r.state.Rate, r.nextStart = rowsPerSecond, time.Time{}
+			r.changes++
+			r.show(ctx)
+			return r.progress(), nil
+		},
+		workflow.UpdateHandlerOptions{Validator: func(_ workflow.Context, rowsPerSecond int64) error {
+			if rowsPerSecond < 0 {
+				return fmt.Errorf("a rate is 0 (no limit) or a number of rows per second, not %d", rowsPerSecond)
+			}
+			return nil
+		}})
+}
+
+// release ingests one release, from where it stands.
+func (r *ingestRun) release(ctx workflow.Context) (IngestResult, error) {
+	if r.state.Registered.Release.Number == 0 {
+		if err := r.register(ctx); err != nil {
+			return IngestResult{}, err
+		}
+		if r.state.Registered.Nothing {
+			return r.result(ctx, activities.Finished{}), nil
+		}
+	}
+	more, err := r.indexAll(ctx)
+	if err != nil {
+		return IngestResult{}, r.closed(ctx, err)
+	}
+	if more {
+		return IngestResult{}, r.continueAsNew(ctx)
+	}
+	var finished activities.Finished
+	err = workflow.ExecuteActivity(ingestStep(ctx, readTimeout, "Check and complete the release"), ingest.FinishRelease,
+		activities.FinishInput{
+			Release: r.state.Registered.Release, End: r.state.Checkpoint, Digest: r.state.Plan.Digest, Counts: r.state.Counts,
+		}).Get(ctx, &finished)
+	if err != nil {
+		return IngestResult{}, r.closed(ctx, err)
+	}
+	return r.result(ctx, finished), nil
+}
+
+func (r *ingestRun) register(ctx workflow.Context) error {
+	opt := r.in.Options
+	err := workflow.ExecuteActivity(ingestStep(ctx, readTimeout, "Register the release"), ingest.RegisterRelease,
+		activities.RegisterInput{
+			Index: r.in.Index, Source: r.in.Source, Follow: opt.Follow, NewRelease: opt.NewRelease && r.state.Restarts == 0,
+		}).Get(ctx, &r.state.Registered)
+	if err != nil {
+		return err
+	}
+	reg := &r.state.Registered
+	r.state.Checkpoint, r.state.Counts = reg.From, reg.Counts
+	r.state.Plan = activities.Planned{End: reg.From, Hash: reg.Hash, Digest: reg.Digest, Size: reg.Size, Identity: reg.Identity}
+	r.show(ctx)
+	return nil
+}
+
+func (r *ingestRun) result(ctx workflow.Context, finished activities.Finished) IngestResult {
+	return IngestResult{
+		Source: r.in.Source, Release: r.state.Registered.Release.Number, Nothing: r.state.Registered.Nothing,
+		Rows: r.state.Checkpoint.Row, Retired: finished.Retired, Counts: r.state.Counts, Batches: r.state.Batches,
+		Seconds: workflow.Now(ctx).Sub(r.state.StartedAt).Seconds(),
+	}
+}
+
+// startsAgain tells whether the ingest begins a release anew: when the source or
+// the index is no longer the one it was bound to.
+func (r *ingestRun) startsAgain(err error) bool {
+	return isType(err, activities.ErrTypeSourceChanged) || isType(err, activities.ErrTypeIndexGone)
+}
+
+func (r *ingestRun) startAgain(ctx workflow.Context, err error) {
+	workflow.GetLogger(ctx).Warn("the release begins anew", "release", r.state.Registered.Release.Number, "reason", err)
+	r.state = IngestState{
+		StartedAt: r.state.StartedAt, Rate: r.state.Rate, Paused: r.state.Paused, Finish: r.state.Finish,
+		Restarts: r.state.Restarts + 1, Batches: r.state.Batches, LastError: rootMessage(err),
+	}
+	r.out, r.failure, r.nextStart = nil, nil, time.Time{}
+	r.show(ctx)
+}
+
+// restartDelay spares the servers when a source is rewritten all the time.
+func restartDelay(restarts int) time.Duration {
+	return min(time.Duration(restarts)*time.Second, time.Minute)
+}
+
+// closed records in the registry that the release ended early, and gives err.
+// A cancelled release can be taken up again at its checkpoint; of one whose
+// content changed the number is not used again. It runs when the workflow is
+// cancelled too.
+func (r *ingestRun) closed(ctx workflow.Context, err error) error {
+	if isType(err, activities.ErrTypeIndexGone) {
+		return err // the registry may be gone with the index; the next register looks
+	}
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	closeErr := workflow.ExecuteActivity(ingestStep(ctx, stepTimeout, "Keep the checkpoint"), ingest.CloseRelease,
+		activities.CloseInput{
+			Release: r.state.Registered.Release, Failed: isType(err, activities.ErrTypeSourceChanged),
+			Checkpoint: r.state.Checkpoint, Counts: r.state.Counts,
+		}).Get(ctx, nil)
+	if closeErr != nil {
+		workflow.GetLogger(ctx).Error("the registry does not know that the release ended", "error", closeErr)
+	}
+	return err
+}
+
+// continueAsNew goes on in a new run with the same work. Nothing is out; rows
+// are never in history, only the ranges that are planned.
+func (r *ingestRun) continueAsNew(ctx workflow.Context) error {
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+		return r.closed(ctx, err)
+	}
+	next := r.in
+	next.State = &r.state
+	return workflow.NewContinueAsNewError(ctx, IngestWorkflow, next)
+}
+
+// isType tells whether an error comes from an activity's error of that type.
+func isType(err error, kind string) bool {
+	var app *temporal.ApplicationError
+	return errors.As(err, &app) && app.Type() == kind
+}
+
+// rootMessage gives the sentence that an activity failed with, without the
+// frames around it.
+func rootMessage(err error) string {
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return app.Message()
+	}
+	return err.Error()
+}

@@ -1,0 +1,23 @@
+package workflows
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// ScheduleID names the hourly schedule; its runs are called etl-<time>.
+const ScheduleID = "etl-hourly"
+
+// ETLWorkflowID is what the schedule puts its time behind.
+const ETLWorkflowID = "etl"
+
+// IngestID names the one ingest that a source and an index can have at a time.
+// The source is in it as a digest: ids are plain text in every list, and a path
+// may be longer than an id can be.
+func IngestID(index, uri string) string {
+	sum := sha256.Sum256([]byte(uri))
+	return "ingest/" + index + "/" + hex.EncodeToString(sum[:8])
+}
+
+// ReconcileID names the one proof that an index can have at a time.
+func ReconcileID(index string) string { return "reconcile/" + index }

@@ -1,0 +1,87 @@
+// Package workflows holds the order of the pipeline's steps. It does no I/O:
+// that is the activities' part.
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"covidpipeline/activities"
+)
+
+// Time limits of the activities. One attempt has StartToClose; a killed worker
+// is noticed after the heartbeat timeout.
+const (
+	stepTimeout      = 60 * time.Second // one batch, one window's step: a second or two when all is well
+	heartbeatTimeout = 10 * time.Second
+	// planTimeout leaves a plan of a growing source its minute of waiting.
+	planTimeout = 3 * time.Minute
+	// readTimeout is for activities that read a whole source or index once.
+	readTimeout = 2 * time.Hour
+
+	// ScheduleEvery is the interval of the schedule.
+	ScheduleEvery = time.Hour
+	// etlTimeout bounds all attempts of an ETL step, so that a run fails before
+	// the next one is due.
+	etlTimeout = ScheduleEvery - 10*time.Minute
+)
+
+// transient is how faults of servers are retried: at once, then less and less
+// often. Which faults are not retried the activities say.
+var transient = temporal.RetryPolicy{
+	InitialInterval:    500 * time.Millisecond,
+	BackoffCoefficient: 2,
+	MaximumInterval:    30 * time.Second,
+}
+
+func ingestStep(ctx workflow.Context, timeout time.Duration, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: timeout,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy:         &transient,
+		WaitForCancellation: true,
+		Summary:             summary,
+	})
+}
+
+// extractRetry, transformRetry and loadRetry are the steps' own: a search that
+// fails is given time, a transform fails only with its database, a load is
+// tried again soon because the next window waits for it.
+var (
+	extractRetry   = temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second}
+	transformRetry = temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second}
+	loadRetry      = temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 15 * time.Second}
+)
+
+func etlStep(ctx workflow.Context, retry temporal.RetryPolicy, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout:    stepTimeout,
+		ScheduleToCloseTimeout: etlTimeout,
+		HeartbeatTimeout:       heartbeatTimeout,
+		RetryPolicy:            &retry,
+		WaitForCancellation:    true,
+		Summary:                summary,
+	})
+}
+
+// proofRetry ends: a proof that cannot be carried out is told soon.
+var proofRetry = temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second, MaximumAttempts: 5}
+
+func proofStep(ctx workflow.Context, timeout time.Duration, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		StartToCloseTimeout: timeout,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy:         &proofRetry,
+		WaitForCancellation: true,
+		Summary:             summary,
+	})
+}
+
+// The activities are called through these nil pointers: only their names count.
+var (
+	ingest    *activities.Ingest
+	etl       *activities.ETL
+	reconcile *activities.Reconcile
+)

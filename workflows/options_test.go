@@ -1,0 +1,19 @@
+package workflows
+
+import "testing"
+
+// The relations that the time limits depend on.
+func TestTimeLimitsFitTogether(t *testing.T) {
+	if etlTimeout >= ScheduleEvery {
+		t.Error("an ETL step may be tried until the next run is due")
+	}
+	if stepTimeout >= etlTimeout {
+		t.Error("one attempt may take as long as all")
+	}
+	if heartbeatTimeout >= stepTimeout {
+		t.Error("a killed worker is not noticed before the attempt's end")
+	}
+	if planTimeout <= stepTimeout {
+		t.Error("a plan that waits a minute for lines would time out")
+	}
+}
