@@ -83,7 +83,7 @@ func (b *batch) read(ctx context.Context, in BatchInput) error {
 	}
 	defer f.Close()
 	meta := search.Meta{Source: in.Release.Source, Registered: in.Release.Registered}
-	records := csvfile.NewScanner(io.LimitReader(f, in.Range.Length), in.Range)
+	records := csvfile.NewScanner(f, in.Range)
 	for records.Next() {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -20,6 +20,21 @@ type ETL struct {
 	Rules     covid.Rules
 }
 
+// LoadCounts, RunCounts and RunState are those of package warehouse, under a name
+// that workflows may use.
+type (
+	LoadCounts = warehouse.LoadCounts
+	RunCounts  = warehouse.RunCounts
+	RunState   = warehouse.RunState
+)
+
+// The ends that a run can have besides completion.
+const (
+	RunFailed    = warehouse.RunFailed
+	RunOvertaken = warehouse.RunOvertaken
+	RunCancelled = warehouse.RunCancelled
+)
+
 // windowDocs is the highest number of documents of a window: what one search
 // gives at most (index.max_result_window).
 const windowDocs = 10_000

@@ -25,6 +25,13 @@ type Ingest struct {
 	Shards, Replicas int
 }
 
+// Range and Position are those of package csvfile, under a name that workflows
+// may use.
+type (
+	Range    = csvfile.Range
+	Position = csvfile.Position
+)
+
 // Release names what an ingest writes.
 type Release struct {
 	Index      string     `json:"index"`

@@ -174,9 +174,10 @@ func TestFollowTakesLinesAsTheyCome(t *testing.T) {
 	run := p.startIngest(path, workflows.IngestOptions{Follow: true})
 	p.await("the first rows", func() bool { return p.progress(run).Rows == 20 })
 	more := days("Pima", 40)
-	for at, size := 0, 0; at < len(more); at += size {
-		size = min(37+at%101, len(more)-at) // pieces that end anywhere
-		p.add(path, more[at:at+size])
+	for more != "" {
+		piece := min(37+len(more)%101, len(more)) // they end anywhere
+		p.add(path, more[:piece])
+		more = more[piece:]
 	}
 	p.await("the appended rows", func() bool { return p.progress(run).Rows == 60 })
 	// A growing source is proved up to its checkpoint.

@@ -202,9 +202,9 @@ func (p *pipeline) progress(run client.WorkflowRun) (answer workflows.IngestProg
 }
 
 // value gives the one value of a query of the warehouse.
-func (p *pipeline) value(sql string, args ...any) any {
+func (p *pipeline) value(sql string) any {
 	p.Helper()
-	_, rows, err := p.db.Query(p.Context(), sql, args...)
+	_, rows, err := p.db.Query(p.Context(), sql)
 	if err != nil {
 		p.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
-	"covidpipeline/internal/csvfile"
 )
 
 // planAhead is how few unstarted ranges make the next plan due: enough that
@@ -142,7 +141,7 @@ func (r *ingestRun) startBatch(ctx workflow.Context) {
 	})
 }
 
-func batchName(number int64, rng csvfile.Range) string {
+func batchName(number int64, rng activities.Range) string {
 	if rng.Rows == 0 {
 		return fmt.Sprintf("Batch %d (no rows)", number)
 	}

@@ -8,7 +8,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
-	"covidpipeline/internal/warehouse"
 )
 
 // ETLInput is what a run is told.
@@ -22,7 +21,7 @@ type ETLInput struct {
 type ETLState struct {
 	Plan   activities.ExtractPlan `json:"plan"`
 	At     []int64                `json:"at"` // per shard of the plan: sequence number loaded up to
-	Counts warehouse.RunCounts    `json:"counts"`
+	Counts activities.RunCounts   `json:"counts"`
 }
 
 // ETLResult is how a run ended.
@@ -30,7 +29,7 @@ type ETLResult struct {
 	Run       int64                  `json:"run"`
 	Overtaken bool                   `json:"overtaken"` // another run was loading the same windows: it goes on
 	Rescan    string                 `json:"rescan,omitempty"`
-	Counts    warehouse.RunCounts    `json:"counts"`
+	Counts    activities.RunCounts   `json:"counts"`
 	Finished  activities.FinishedETL `json:"finished"`
 }
 
@@ -63,7 +62,7 @@ func ETLWorkflow(ctx workflow.Context, in ETLInput) (ETLResult, error) {
 	}
 	state := endState(err)
 	r.closed(ctx, state, err)
-	if state == warehouse.RunOvertaken {
+	if state == activities.RunOvertaken {
 		result.Overtaken = true
 		return result, nil
 	}
@@ -113,20 +112,20 @@ func (r *etlRun) loadAll(ctx workflow.Context) (more bool, err error) {
 }
 
 // endState tells what kind of end an error is.
-func endState(err error) warehouse.RunState {
+func endState(err error) activities.RunState {
 	switch {
 	case isType(err, activities.ErrTypeOvertaken):
-		return warehouse.RunOvertaken
+		return activities.RunOvertaken
 	case temporal.IsCanceledError(err):
-		return warehouse.RunCancelled
+		return activities.RunCancelled
 	}
-	return warehouse.RunFailed
+	return activities.RunFailed
 }
 
 // closed records how the run ended, also when the workflow is cancelled.
-func (r *etlRun) closed(ctx workflow.Context, state warehouse.RunState, cause error) {
+func (r *etlRun) closed(ctx workflow.Context, state activities.RunState, cause error) {
 	text := ""
-	if state != warehouse.RunCancelled {
+	if state != activities.RunCancelled {
 		text = rootMessage(cause)
 	}
 	r.show(ctx, fmt.Sprintf("%s: %s", state, text))

@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
-	"covidpipeline/internal/warehouse"
 )
 
 // fakeIndex stands for the activities of an ETL over shards of a number of
@@ -62,20 +61,20 @@ func (f *fakeIndex) stageMissing(step string, from int64) error {
 	return temporal.NewNonRetryableApplicationError("no stage", activities.ErrTypeStageMissing, nil)
 }
 
-func (f *fakeIndex) load(_ context.Context, in activities.LoadInput) (warehouse.LoadCounts, error) {
+func (f *fakeIndex) load(_ context.Context, in activities.LoadInput) (activities.LoadCounts, error) {
 	if err := f.stageMissing("load", in.From); err != nil {
-		return warehouse.LoadCounts{}, err
+		return activities.LoadCounts{}, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.loadErr[in.From]; err != nil {
-		return warehouse.LoadCounts{}, err
+		return activities.LoadCounts{}, err
 	}
 	if f.onLoad != nil {
 		f.onLoad(in)
 	}
 	f.loaded[in.Shard] = append(f.loaded[in.Shard], in.Window.To)
-	return warehouse.LoadCounts{Extracted: in.Window.Docs, Inserted: in.Window.Docs}, nil
+	return activities.LoadCounts{Extracted: in.Window.Docs, Inserted: in.Window.Docs}, nil
 }
 
 func (f *fakeIndex) finish(_ context.Context, in activities.FinishETLInput) (activities.FinishedETL, error) {
@@ -166,7 +165,7 @@ func TestETLFailsVisiblyAndRecordsIt(t *testing.T) {
 	if err := env.GetWorkflowError(); !isType(err, activities.ErrTypeCountsDisagree) {
 		t.Fatalf("ended with %v", err)
 	}
-	if len(f.closed) != 1 || f.closed[0].State != warehouse.RunFailed || f.closed[0].Error != "20 extracted, 19 loaded" || f.closed[0].Run != 1 {
+	if len(f.closed) != 1 || f.closed[0].State != activities.RunFailed || f.closed[0].Error != "20 extracted, 19 loaded" || f.closed[0].Run != 1 {
 		t.Errorf("closed %+v", f.closed)
 	}
 	if len(f.finished) != 0 {
@@ -184,7 +183,7 @@ func TestETLThatIsOvertakenLeavesTheWorkToTheOtherRun(t *testing.T) {
 	if err := env.GetWorkflowResult(&r); err != nil {
 		t.Fatal(err)
 	}
-	if !r.Overtaken || len(f.closed) != 1 || f.closed[0].State != warehouse.RunOvertaken {
+	if !r.Overtaken || len(f.closed) != 1 || f.closed[0].State != activities.RunOvertaken {
 		t.Errorf("result %+v, closed %+v", r, f.closed)
 	}
 }
@@ -201,7 +200,7 @@ func TestETLRecordsThatItWasCancelled(t *testing.T) {
 	if err := env.GetWorkflowError(); !isCanceled(err) {
 		t.Fatalf("ended with %v", err)
 	}
-	if len(f.closed) != 1 || f.closed[0].State != warehouse.RunCancelled {
+	if len(f.closed) != 1 || f.closed[0].State != activities.RunCancelled {
 		t.Errorf("closed %+v", f.closed)
 	}
 	if n := len(f.loaded[0]); n < 10 || n > 13 {

@@ -9,7 +9,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
-	"covidpipeline/internal/csvfile"
 )
 
 // Names of the ingest's messages.
@@ -44,9 +43,9 @@ type IngestOptions struct {
 type IngestState struct {
 	Registered activities.Registered  `json:"registered"`
 	Plan       activities.Planned     `json:"plan"` // the newest; its Ranges are in Pending
-	Last       *csvfile.Range         `json:"last,omitempty"`
-	Pending    []csvfile.Range        `json:"pending,omitempty"` // planned, not started
-	Checkpoint csvfile.Position       `json:"checkpoint"`        // all batches before it are done
+	Last       *activities.Range      `json:"last,omitempty"`
+	Pending    []activities.Range     `json:"pending,omitempty"` // planned, not started
+	Checkpoint activities.Position    `json:"checkpoint"`        // all batches before it are done
 	Counts     activities.BatchCounts `json:"counts"`            // of the rows before the checkpoint
 	Batches    int64                  `json:"batches"`           // started so far
 	NewestDone string                 `json:"newestDone"`        // name of the newest batch that is done
@@ -108,7 +107,7 @@ type ingestRun struct {
 // batch is one range being indexed.
 type batch struct {
 	name   string
-	rng    csvfile.Range
+	rng    activities.Range
 	counts activities.BatchCounts
 	done   bool
 }

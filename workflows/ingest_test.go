@@ -15,7 +15,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
-	"covidpipeline/internal/csvfile"
 )
 
 // fakeSource stands for the activities of an ingest over a source of a number
@@ -52,7 +51,7 @@ func (s *fakeSource) plan(ctx context.Context, in activities.PlanInput) (activit
 	out := activities.Planned{End: in.From, Hash: in.Hash, Size: s.rows, Digest: "digest"}
 	for out.End.Row < s.rows && out.End.Row < in.From.Row+s.planRows {
 		n := min(s.batchRows, s.rows-out.End.Row)
-		rng := csvfile.Range{Offset: out.End.Offset, Length: n, FirstRow: out.End.Row + 1, Rows: int(n)}
+		rng := activities.Range{Offset: out.End.Offset, Length: n, FirstRow: out.End.Row + 1, Rows: int(n)}
 		out.Ranges = append(out.Ranges, rng)
 		out.End = rng.End()
 	}

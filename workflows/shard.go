@@ -6,7 +6,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
-	"covidpipeline/internal/warehouse"
 )
 
 // readyWindows is how many windows may lie ready while one loads.
@@ -90,7 +89,7 @@ func (r *etlRun) prepare(ctx workflow.Context, i int, from, upTo int64) (shardWi
 func (r *etlRun) load(ctx workflow.Context, i int, w shardWindow) error {
 	shard := r.Plan.Shards[i].Shard
 	for {
-		var counts warehouse.LoadCounts
+		var counts activities.LoadCounts
 		err := workflow.ExecuteActivity(etlStep(ctx, loadRetry, fmt.Sprintf("Shard %d: load %d to %d (%d documents)", shard, w.from+1, w.To, w.Docs)), etl.Load,
 			activities.LoadInput{Index: r.in.Index, Run: r.Plan.Run, Generation: r.Plan.Generation, Shard: shard, From: w.from, Window: w.Extracted}).Get(ctx, &counts)
 		if err == nil {

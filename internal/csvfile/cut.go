@@ -1,93 +1,140 @@
 package csvfile
 
 import (
-	"bufio"
 	"crypto/sha256"
+	"encoding"
 	"encoding/hex"
+	"fmt"
 	"hash"
 	"io"
 )
 
+// Limits bound a plan. A limit of 0 is none, but for Bytes.
 type Limits struct {
-	Rows   int
-	Bytes  int64
-	Ranges int
-	Final  bool
+	Rows   int   // rows of a range
+	Bytes  int64 // bytes of a range; DefaultBytes when 0. Only a single record is ever longer
+	Ranges int   // ranges of the plan
+	Final  bool  // the source is complete: its last line is a record even without a newline
 }
 
+// Plan is a piece of a source, cut into ranges without a gap.
 type Plan struct {
-	Ranges      []Range  `json:"ranges"`
-	End         Position `json:"end"`
-	AtRecordEnd bool     `json:"atRecordEnd"`
-	More        bool     `json:"more"`
+	Ranges []Range  `json:"ranges"`
+	End    Position `json:"end"` // behind the last range
+	// AtRecordEnd tells that bytes appended later begin a new record and could
+	// not have changed the last one.
+	AtRecordEnd bool `json:"atRecordEnd"`
+	More        bool `json:"more"` // Limits.Ranges ended the plan, the source goes on
 }
 
+// Cut reads a source from a position on and cuts it into ranges: r begins at
+// from.Offset. Every byte from there to the plan's end is in exactly one range,
+// and has been written to running. Bytes behind the end of a plan are those that
+// may yet become another record (not Final: a line without its newline, quotes
+// that are open), or More.
 func Cut(r io.Reader, from Position, running hash.Hash, lim Limits) (Plan, error) {
-	in := bufio.NewReaderSize(r, 4<<20)
-	p := Plan{End: from, AtRecordEnd: true}
-	cur := Range{Offset: from.Offset, FirstRow: from.Row + 1}
-	h := sha256.New()
-	limBytes := lim.Bytes
-	if limBytes == 0 {
-		limBytes = DefaultBytes
+	if lim.Bytes == 0 {
+		lim.Bytes = DefaultBytes
 	}
-	closeRange := func() {
-		if cur.Length > 0 {
-			cur.Digest = hex.EncodeToString(h.Sum(nil)[:16])
-			p.Ranges = append(p.Ranges, cur)
-			p.End = cur.End()
-			cur = Range{Offset: p.End.Offset, FirstRow: p.End.Row + 1}
-			h.Reset()
-		}
+	own := sha256.New()
+	c := cutter{
+		in: newInput(r, own, running), lim: lim, own: own, running: running,
+		plan: Plan{End: from, AtRecordEnd: true},
+		open: Range{Offset: from.Offset, FirstRow: from.Row + 1},
 	}
+	if err := c.cut(); err != nil {
+		return Plan{}, err
+	}
+	return c.plan, nil
+}
+
+type cutter struct {
+	in           *input
+	lim          Limits
+	own, running hash.Hash
+	plan         Plan
+	open         Range // the range that is being filled
+}
+
+func (c *cutter) cut() error {
 	for {
-		if lim.Ranges > 0 && len(p.Ranges) == lim.Ranges {
-			p.More = true
-			return p, nil
+		rec, ok, err := c.in.next()
+		if err != nil {
+			return err
 		}
-		b, err := in.Peek(2048)
-		if err == bufio.ErrBufferFull || (err != nil && err != io.EOF) {
-			return p, err
+		if !ok || (rec.open && !c.lim.Final) {
+			c.close()
+			return nil
 		}
-		eof := err == io.EOF
-		n, st := record(b, eof && lim.Final)
-		if st == needMore && !eof {
-			b, err = in.Peek(3 << 20)
-			if err != nil && err != io.EOF {
-				return p, err
+		if c.full(rec) {
+			c.close()
+		}
+		if c.lim.Ranges > 0 && len(c.plan.Ranges) == c.lim.Ranges {
+			c.plan.More = true
+			return nil
+		}
+		if rec.overlong {
+			if whole, err := c.overlong(); err != nil || !whole {
+				return err
 			}
-			eof = err == io.EOF
-			n, st = record(b, eof && lim.Final)
+			continue
 		}
-		if len(b) == 0 || (st == needMore && eof) {
-			closeRange()
-			return p, nil
+		if len(content(c.in.buf[c.in.pos:c.in.pos+rec.size])) > 0 {
+			c.open.Rows++
 		}
-		ended := b[max(n-1, 0)] == '\n'
-		empty := st == whole && len(trimEnd(b[:n])) == 0
-		if !empty && cur.Rows == lim.Rows || cur.Length+int64(n) > limBytes {
-			closeRange()
-			if lim.Ranges > 0 && len(p.Ranges) == lim.Ranges {
-				continue
-			}
-		}
-		h.Write(b[:n])
-		running.Write(b[:n])
-		cur.Length += int64(n)
-		if !empty {
-			cur.Rows++
-		}
-		p.AtRecordEnd = ended
-		in.Discard(n)
+		c.in.pos += rec.size
+		c.open.Length += int64(rec.size)
+		c.plan.AtRecordEnd = !rec.open
 	}
 }
 
-func trimEnd(b []byte) []byte {
-	if n := len(b); n > 0 && b[n-1] == '\n' {
-		b = b[:n-1]
+// full tells whether the open range has no room for the record. Empty lines
+// behind its last row stay in it.
+func (c *cutter) full(rec record) bool {
+	if c.open.Length == 0 {
+		return false
 	}
-	if n := len(b); n > 0 && b[n-1] == '\r' {
-		b = b[:n-1]
-	}
-	return b
+	empty := len(content(c.in.buf[c.in.pos:c.in.pos+rec.size])) == 0
+	return rec.overlong || c.open.Length+int64(rec.size) > c.lim.Bytes || (c.lim.Rows > 0 && c.open.Rows == c.lim.Rows && !empty)
 }
+
+// close ends the open range, if there is anything in it.
+func (c *cutter) close() {
+	c.in.digest()
+	if c.open.Length == 0 {
+		return
+	}
+	c.open.Digest = rangeDigest(c.own)
+	c.own.Reset()
+	c.plan.Ranges = append(c.plan.Ranges, c.open)
+	c.plan.End = c.open.End()
+	c.open = Range{Offset: c.plan.End.Offset, FirstRow: c.plan.End.Row + 1}
+}
+
+// overlong makes a line over MaxRecord a range of its own. A line that has no
+// end yet is left (not whole) unless the source is complete; that is known only
+// at its end, so the digest is put back then.
+func (c *cutter) overlong() (whole bool, err error) {
+	c.in.digest()
+	before, err := c.running.(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil {
+		return false, fmt.Errorf("keep the digest: %w", err)
+	}
+	length, ended, err := c.in.skipLine()
+	if err != nil {
+		return false, err
+	}
+	if !ended && !c.lim.Final {
+		if err := c.running.(encoding.BinaryUnmarshaler).UnmarshalBinary(before); err != nil {
+			return false, fmt.Errorf("put the digest back: %w", err)
+		}
+		return false, nil
+	}
+	c.open.Rows, c.open.Length = 1, length
+	c.plan.AtRecordEnd = ended
+	c.close()
+	return true, nil
+}
+
+// rangeDigest gives the first 128 bits of a digest, in hex.
+func rangeDigest(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)[:16]) }

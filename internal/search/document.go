@@ -60,7 +60,7 @@ func eachHit(op string, body []byte, each func(h *hit) error) error {
 			return malformed(op, "an answer that ends in the middle")
 		}
 	}
-	if !p.take('}') || !p.take('}') || p.i != len(p.s) {
+	if !p.literal("}}") || p.i != len(p.s) {
 		return malformed(op, "an answer that ends in the middle")
 	}
 	return nil
@@ -129,7 +129,7 @@ func nameOf(i int) string {
 
 // field reads the value of a field, or says what is wrong with it.
 func (p *parser) field(i int, d *covid.Document, registered *knownDate) (problem string) {
-	ok := true
+	var ok bool
 	switch nameOf(i) {
 	case fieldRelease:
 		d.Release, ok = p.number()

@@ -3,7 +3,6 @@ package search
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -112,15 +111,6 @@ func send(t testing.TB, c *Client, index, source string, release int64, first, c
 		t.Fatalf("%d of %d items are accounted for: %+v", n, count, res)
 	}
 	return res
-}
-
-// decode reads JSON into a value.
-func decode[T any](t testing.TB, s string) (v T) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(s), &v); err != nil {
-		t.Fatalf("%v in %s", err, s)
-	}
-	return v
 }
 
 // check fails the test when got is not want.

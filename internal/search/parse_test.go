@@ -105,12 +105,12 @@ func TestParseWindowTakesAnyOrderAndSpace(t *testing.T) {
 
 func TestParseWindowNamesTheForeignDocument(t *testing.T) {
 	good := documentOf(fields("2022-04-24", "Pima"), covid.NewVersion(2, 1), Meta{"/a", someDay})
-	change := func(old, new string) string {
+	change := func(from, to string) string {
 		t.Helper()
-		if !strings.Contains(good, old) {
-			t.Fatalf("no %s in %s", old, good)
+		if !strings.Contains(good, from) {
+			t.Fatalf("no %s in %s", from, good)
 		}
-		return strings.Replace(good, old, new, 1)
+		return strings.Replace(good, from, to, 1)
 	}
 	for problem, doc := range map[string]string{
 		"no COUNTY_NAME":                               change(`"COUNTY_NAME":"Pima",`, ""),
@@ -157,16 +157,16 @@ func TestEveryCutOfAnAnswerIsFound(t *testing.T) {
 
 func TestIncompleteSearchesAreRefused(t *testing.T) {
 	whole := answerOf()
-	for old, new := range map[string]string{
+	for from, to := range map[string]string{
 		`"timed_out":false`: `"timed_out":true`,
 		`"total":1`:         `"total":0`,
 		`"successful":1`:    `"successful":0`,
 		`"failed":0`:        `"failed":1,"failures":[{"shard":0,"reason":{"type":"x"}}]`,
 	} {
-		body := []byte(strings.Replace(whole, old, new, 1))
+		body := []byte(strings.Replace(whole, from, to, 1))
 		_, err := newWindow("op", body, WindowQuery{Max: 9, UpTo: 9})
 		if KindOf(err) != Unavailable || KindOf(ParseWindow(body, nil)) != Unavailable {
-			t.Errorf("%s: %v", new, err)
+			t.Errorf("%s: %v", to, err)
 		}
 	}
 	for _, body := range []string{"", "{}", "null", "[]", `{"hits":{"hits":[]}}`, `{"acknowledged":true}`, "<html>", `{"timed_out":false`} {

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -138,7 +139,7 @@ func TestQuarantine(t *testing.T) {
 	check(t, "one source", read("/1", 0), rows)
 	check(t, "nothing", read("/1", 2), 0)
 	stop := fmt.Errorf("stop")
-	if err := c.Quarantined(t.Context(), index, "", 0, func(*Quarantined) error { return stop }); err != stop {
+	if err := c.Quarantined(t.Context(), index, "", 0, func(*Quarantined) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("%v", err)
 	}
 }

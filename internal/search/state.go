@@ -58,9 +58,9 @@ func (c *Client) IndexState(ctx context.Context, index string) (IndexState, erro
 	state := IndexState{UUID: uuid}
 	for n, term := range terms {
 		s := ShardState{Shard: n, PrimaryTerm: term, GlobalCheckpoint: -2}
-		for _, copy := range found.Shards[strconv.Itoa(n)] {
-			if copy.Routing.Primary && copy.SeqNo.GlobalCheckpoint != nil {
-				s.HistoryUUID, s.GlobalCheckpoint = copy.Commit.UserData.HistoryUUID, *copy.SeqNo.GlobalCheckpoint
+		for _, held := range found.Shards[strconv.Itoa(n)] {
+			if held.Routing.Primary && held.SeqNo.GlobalCheckpoint != nil {
+				s.HistoryUUID, s.GlobalCheckpoint = held.Commit.UserData.HistoryUUID, *held.SeqNo.GlobalCheckpoint
 			}
 		}
 		// -2 is also how a shard says that it does not know yet.

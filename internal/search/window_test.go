@@ -17,10 +17,7 @@ func TestWindowsHoldEveryDocumentOnce(t *testing.T) {
 	send(t, c, index, "/a", 1, 0, 900)
 	send(t, c, index, "/a", 2, 200, 500) // leaves gaps where the documents were
 	send(t, c, index, "/a", 3, 300, 100)
-	for _, size := range []int{1, 7, 300, 10000} {
-		if size == 1 && testing.Short() {
-			continue
-		}
+	for _, size := range []int{7, 300, 10000} {
 		releases := map[int64]int{}
 		keys := map[covid.Key]bool{}
 		readAllOf(t, c, index, size, func(d *covid.Document) {

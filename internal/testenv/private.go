@@ -77,9 +77,6 @@ func (p *Private) Start(t testing.TB) {
 	p.server, p.port = server, server.Port
 }
 
-// Dir gives the folder of the server's settings, data and log.
-func (p *Private) Dir() string { return p.dir }
-
 func private(t testing.TB, start func(context.Context, devstack.Options) (*devstack.Server, error)) *Private {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "covidpipeline-test-") //nolint:usetesting // the user that the servers run as may not enter t.TempDir
