@@ -5,7 +5,7 @@ PKGS ?= ./...
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint vet up down clean env tools devstack
+.PHONY: help demo test check format lint vet histories up down clean env tools devstack
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -28,6 +28,10 @@ lint: devstack ## lint and import rules, with the pinned golangci-lint
 vet: ## go vet, and whether the workflows are deterministic
 	go vet $(PKGS)
 	go tool workflowcheck -config tools/workflowcheck.yaml ./workflows/...
+
+histories: devstack ## record the histories that the replay tests replay
+	@mkdir -p workflows/testdata && rm -f workflows/testdata/*.json
+	@$(DEVSTACK) exec go test -count=1 ./worker -run 'Follow|ContinueAsNew|Pause' -histories=$(CURDIR)/workflows/testdata
 
 up: devstack ## start the servers; ES_PORT, PG_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, ES_HEAP change them
 	@$(DEVSTACK) up

@@ -189,6 +189,7 @@ func TestFollowTakesLinesAsTheyCome(t *testing.T) {
 	if r.Rows != 61 || r.Counts.Quarantined != 1 {
 		t.Errorf("finished: %+v", r)
 	}
+	p.keep("follow-finish", run)
 	p.etl()
 	p.reconcile()
 }
@@ -219,6 +220,7 @@ func TestFollowNoticesTruncationAndReplacement(t *testing.T) {
 	if r := result[workflows.IngestResult](p, run); r.Release != 3 || r.Retired != 110 {
 		t.Errorf("%+v", r)
 	}
+	p.keep("follow-replaced", run)
 	p.etl()
 	p.reconcile()
 }
@@ -325,23 +327,50 @@ func TestAnIngestThatWasEndedGoesOnAtItsCheckpoint(t *testing.T) {
 	}
 }
 
+// The servers of the tests suggest ContinueAsNew after 300 events.
+func TestALongIngestAndETLContinueAsNew(t *testing.T) {
+	t.Parallel()
+	p := newPipeline(t)
+	path := p.file("cases.csv", source(days("Coconino", 150)))
+	run := p.startIngest(path, workflows.IngestOptions{BatchRows: 1, Concurrency: 4})
+	if r := result[workflows.IngestResult](p, run); r.Rows != 150 || r.Counts.Rows != 150 || r.Batches != 150 {
+		t.Errorf("%+v", r)
+	}
+	d, err := p.c.DescribeWorkflowExecution(t.Context(), run.GetID(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info := d.GetWorkflowExecutionInfo(); info.GetExecution().GetRunId() == info.GetFirstRunId() {
+		t.Error("the ingest did not continue as new")
+	}
+	p.keep("ingest-long", run)
+	etl := p.startETL()
+	if r := result[workflows.ETLResult](p, etl); r.Counts.Loaded.Inserted != 150 {
+		t.Errorf("%+v", r)
+	}
+	p.keep("etl-first", etl)
+	p.reconcile()
+	p.keep("reconcile-balanced", p.lastProof)
+}
+
 func TestPauseHoldsAndResumeGoesOn(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
 	path := p.file("cases.csv", source(days("Coconino", 600)))
-	run := p.startIngest(path, workflows.IngestOptions{BatchRows: 1, Concurrency: 1})
+	run := p.startIngest(path, workflows.IngestOptions{BatchRows: 4, Concurrency: 1})
 	p.await("some rows", func() bool { return p.progress(run).Rows > 5 })
 	p.update(run, workflows.UpdatePause)
 	p.await("the pause", func() bool { q := p.progress(run); return q.Phase == "paused" })
 	before := p.progress(run).Rows
 	p.update(run, workflows.UpdateRate, int64(1_000_000))
-	if now := p.progress(run).Rows; now > before+1 {
+	if now := p.progress(run).Rows; now > before+4 { // a batch was under way
 		t.Errorf("%d rows at the pause, %d later", before, now)
 	}
 	p.update(run, workflows.UpdateResume)
 	if r := result[workflows.IngestResult](p, run); r.Rows != 600 {
 		t.Errorf("%+v", r)
 	}
+	p.keep("ingest-paused", run)
 }
 
 func TestAFileThatIsNoActivityFileIsRefused(t *testing.T) {

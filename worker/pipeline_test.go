@@ -34,6 +34,8 @@ type pipeline struct {
 	es       *search.Client
 	db       *warehouse.DB
 	dir      string
+
+	lastProof client.WorkflowRun
 }
 
 func newPipeline(t *testing.T) *pipeline {
@@ -47,7 +49,7 @@ func startPipeline(t *testing.T, elasticsearch, index, database string) *pipelin
 	address, namespace := testenv.Temporal(t)
 	var err error
 	logger := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if p.c, err = client.Dial(client.Options{HostPort: address, Namespace: namespace, Logger: log.NewStructuredLogger(logger)}); err != nil {
+	if p.c, err = client.Dial(client.Options{HostPort: address, Namespace: namespace, Identity: "worker", Logger: log.NewStructuredLogger(logger)}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.c.Close)
@@ -160,6 +162,7 @@ func (p *pipeline) proof() workflows.ReconcileResult {
 	if err != nil {
 		p.Fatal(err)
 	}
+	p.lastProof = run
 	return result[workflows.ReconcileResult](p, run)
 }
 

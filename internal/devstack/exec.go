@@ -87,7 +87,11 @@ func (s *Stack) startTest(ctx context.Context, tools Tools) ([]*Server, error) {
 		// Nothing of the tests outlives the machine's crash, so nothing is synced to the disk.
 		servers[1], errs[1] = tools.StartPostgres(ctx, "", []string{"fsync=off"}, options(data, "postgres"))
 	})
-	all.Go(func() { servers[2], errs[2] = tools.StartTemporal(ctx, 0, options(state, "temporal")) })
+	all.Go(func() {
+		// So short a history that small sources go through ContinueAsNew.
+		settings := []string{"limit.historyCount.suggestContinueAsNew=300"}
+		servers[2], errs[2] = tools.StartTemporal(ctx, 0, settings, options(state, "temporal"))
+	})
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return servers, err

@@ -115,7 +115,7 @@ func (s *Stack) startAll(ctx context.Context, tools Tools, data, password string
 			name: "Temporal", port: s.Ports.Temporal,
 			start: func(ctx context.Context, o Options) (*Server, error) {
 				o.Dir = filepath.Join(s.State, "temporal")
-				return tools.StartTemporal(ctx, s.Ports.TemporalUI.number, o)
+				return tools.StartTemporal(ctx, s.Ports.TemporalUI.number, nil, o)
 			},
 			answers: (*Server).temporalAnswers,
 		},

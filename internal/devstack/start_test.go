@@ -51,7 +51,7 @@ func starts(t *testing.T) map[string]func(Options) (*Server, error) {
 	return map[string]func(Options) (*Server, error){
 		"Elasticsearch": func(o Options) (*Server, error) { return tools.StartElasticsearch(t.Context(), "256m", o) },
 		"PostgreSQL":    func(o Options) (*Server, error) { return tools.StartPostgres(t.Context(), "", nil, o) },
-		"Temporal":      func(o Options) (*Server, error) { return tools.StartTemporal(t.Context(), 0, o) },
+		"Temporal":      func(o Options) (*Server, error) { return tools.StartTemporal(t.Context(), 0, nil, o) },
 	}
 }
 
@@ -71,7 +71,7 @@ func TestPortInUse(t *testing.T) {
 		}
 	}
 	_, tools := installedTools(t)
-	_, err = tools.StartTemporal(t.Context(), port, Options{Dir: serverFolder(t), Owned: true})
+	_, err = tools.StartTemporal(t.Context(), port, nil, Options{Dir: serverFolder(t), Owned: true})
 	var taken *PortError
 	if !errors.As(err, &taken) || taken.Server != "the Temporal Web UI" {
 		t.Errorf("the Web UI on a port in use: %v", err)
@@ -110,7 +110,7 @@ func TestServersThatDieAtStart(t *testing.T) {
 		t.Parallel()
 		dir := serverFolder(t)
 		write(t, filepath.Join(dir, "temporal.db"), strings.Repeat("no database\n", 100))
-		s, err := tools.StartTemporal(t.Context(), 0, Options{Dir: dir, Owned: true})
+		s, err := tools.StartTemporal(t.Context(), 0, nil, Options{Dir: dir, Owned: true})
 		dies(t, dir, "file is not a database", s, err)
 	})
 }

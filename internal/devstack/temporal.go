@@ -16,17 +16,18 @@ import (
 const Namespace = client.DefaultNamespace
 
 // StartTemporal starts the Temporal dev server, with its Web UI if uiPort is not
-// 0, and waits until its namespace answers. Its history is on disk after every step.
-func (t Tools) StartTemporal(ctx context.Context, uiPort int, o Options) (*Server, error) {
+// 0, and waits until its namespace answers. Its history is on disk after every
+// step. Settings are further dynamic configuration, each as KEY=VALUE.
+func (t Tools) StartTemporal(ctx context.Context, uiPort int, settings []string, o Options) (*Server, error) {
 	if uiPort != 0 {
 		if err := checkPort(ctx, "the Temporal Web UI", uiPort); err != nil {
 			return nil, err
 		}
 	}
-	return onPort(ctx, "Temporal", o, func(o Options) (*Server, error) { return t.temporalOn(ctx, uiPort, o) })
+	return onPort(ctx, "Temporal", o, func(o Options) (*Server, error) { return t.temporalOn(ctx, uiPort, settings, o) })
 }
 
-func (t Tools) temporalOn(ctx context.Context, uiPort int, o Options) (*Server, error) {
+func (t Tools) temporalOn(ctx context.Context, uiPort int, settings []string, o Options) (*Server, error) {
 	if err := makeFolder(o.Dir); err != nil {
 		return nil, fmt.Errorf("start Temporal: %w", err)
 	}
@@ -38,6 +39,9 @@ func (t Tools) temporalOn(ctx context.Context, uiPort int, o Options) (*Server, 
 		"--dynamic-config-value", "matching.numTaskqueueReadPartitions=1",
 		"--dynamic-config-value", "matching.numTaskqueueWritePartitions=1",
 		"--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=2",
+	}
+	for _, setting := range settings {
+		args = append(args, "--dynamic-config-value", setting)
 	}
 	if uiPort == 0 {
 		args = append(args, "--headless")

@@ -68,13 +68,13 @@ func (c *Client) SendBulk(ctx context.Context, index string, b *Body) (BulkResul
 		if err != nil || len(out) == 0 {
 			return res, err
 		}
-		wait = wait/2 + rand.N(wait/2)
-		if time.Since(start)+wait > retryFor {
+		jittered := wait/2 + rand.N(wait/2)
+		if time.Since(start)+jittered > retryFor {
 			again.Reason = fmt.Sprintf("%d of %d items were still refused after %.0f s: %s",
 				len(out), b.Items(), time.Since(start).Seconds(), again.Reason)
 			return res, again
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := pause(ctx, jittered); err != nil {
 			return res, c.noAnswer(ctx, op, err)
 		}
 		repeat = repeat[:0]

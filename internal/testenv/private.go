@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -75,6 +76,28 @@ func (p *Private) Start(t testing.TB) {
 		t.Fatal(err)
 	}
 	p.server, p.port = server, server.Port
+}
+
+// Save keeps a copy of the stopped server's data, and gives what puts the copy
+// in the place of the data, while the server is stopped again.
+func (p *Private) Save(t testing.TB) (restore func()) {
+	t.Helper()
+	saved := p.dir + "-saved"
+	copyFolder(t, p.dir, saved)
+	return func() {
+		if err := os.RemoveAll(p.dir); err != nil {
+			t.Fatal(err)
+		}
+		copyFolder(t, saved, p.dir)
+	}
+}
+
+// copyFolder copies a folder with its owners and times, as an operator would.
+func copyFolder(t testing.TB, from, to string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "cp", "-a", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("copy %s: %v: %s", from, err, out)
+	}
 }
 
 func private(t testing.TB, start func(context.Context, devstack.Options) (*devstack.Server, error)) *Private {
