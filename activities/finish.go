@@ -66,7 +66,7 @@ func (a *Ingest) finish(ctx context.Context, in FinishInput, checked, retired *a
 			r.State, r.FinishedAt = search.StateCompleted, &now
 		}
 		r.Checkpoint, r.Counts = search.Position(in.End), search.Counts(in.Counts)
-		r.Retired += gone
+		r.Retired = gone
 	})
 	return Finished{Retired: gone}, err
 }

@@ -55,7 +55,7 @@ func (a *app) etl(ctx context.Context) error {
 // gives the id of the new run.
 func triggerETL(ctx context.Context, c client.Client) (string, error) {
 	schedule := c.ScheduleClient().GetHandle(ctx, workflows.ScheduleID)
-	before, err := schedule.Describe(ctx)
+	before, err := describe(ctx, schedule)
 	var missing *serviceerror.NotFound
 	if errors.As(err, &missing) {
 		return "", fmt.Errorf("there is no schedule %s: create it with `starter schedule apply`", workflows.ScheduleID)
@@ -75,7 +75,7 @@ func triggerETL(ctx context.Context, c client.Client) (string, error) {
 			return "", errors.New("interrupted before the new run began: it begins when the one under way has ended")
 		case <-tick.C:
 		}
-		now, err := schedule.Describe(ctx)
+		now, err := describe(ctx, schedule)
 		if err != nil {
 			return "", fmt.Errorf("look at the schedule: %w", err)
 		}
@@ -83,6 +83,22 @@ func triggerETL(ctx context.Context, c client.Client) (string, error) {
 			if !known[id] {
 				return id, nil
 			}
+		}
+	}
+}
+
+// scheduleWithin is how long the server may take to answer about a schedule. In a
+// new namespace it needs some seconds before its schedules answer.
+const scheduleWithin = time.Minute
+
+// describe asks about a schedule until the server answers: the SDK gives up
+// after 10 s.
+func describe(ctx context.Context, schedule client.ScheduleHandle) (*client.ScheduleDescription, error) {
+	for deadline := time.Now().Add(scheduleWithin); ; {
+		d, err := schedule.Describe(ctx)
+		var late *serviceerror.DeadlineExceeded
+		if ctx.Err() != nil || time.Now().After(deadline) || !(errors.As(err, &late) || errors.Is(err, context.DeadlineExceeded)) {
+			return d, err
 		}
 	}
 }
@@ -111,7 +127,7 @@ func (a *app) printETL(r workflows.ETLResult) error {
 		fmt.Fprintf(a.out, "Run %d: nothing new. The warehouse holds %d rows and %d rejects.\n", r.Run, r.Finished.Rows, r.Finished.Rejects)
 		return nil
 	case r.Rescan != "":
-		fmt.Fprintf(a.out, "Everything was read again: %s. %d rows of before are gone.\n", r.Rescan, r.Finished.Swept)
+		fmt.Fprintf(a.out, "Everything was read (%s); %d rows of before are gone.\n", r.Rescan, r.Finished.Swept)
 	}
 	fmt.Fprintf(a.out, "Run %d: %d documents in %d windows: %d inserted, %d updated, %d unchanged, %d moved to rejects, %d rejected, %d retired.\n",
 		r.Run, l.Extracted, r.Counts.Windows, l.Inserted, l.Updated, l.Unchanged, l.MovedToRejects, l.Rejected, l.Retired)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -98,7 +97,7 @@ func (a *app) applySchedule(ctx context.Context, c client.Client) (string, error
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, scheduleWithin)
 	defer cancel()
 	service := c.WorkflowService()
 	now, err := service.DescribeSchedule(ctx, &workflowservice.DescribeScheduleRequest{Namespace: a.namespace, ScheduleId: workflows.ScheduleID})

@@ -139,7 +139,7 @@ func (v *view) line(p workflows.IngestProgress) string {
 	}
 	rate := float64(p.Rows-v.first.Rows) / max(time.Since(v.since).Seconds(), 0.001)
 	line := fmt.Sprintf("%s: %d rows, %.0f rows/s, %d quarantined", name, p.Rows, rate, p.Counts.Quarantined)
-	if bytes := p.Bytes - v.first.Bytes; bytes > 0 && p.Size > p.Bytes {
+	if bytes := p.Bytes - v.first.Bytes; p.Rows > v.first.Rows && p.Size > p.Bytes {
 		left := time.Duration(float64(time.Since(v.since)) * float64(p.Size-p.Bytes) / float64(bytes))
 		line += fmt.Sprintf(", ETA %s", left.Round(time.Second))
 	}

@@ -142,7 +142,7 @@ func (r *etlRun) show(ctx workflow.Context, phase string) {
 	l := r.Counts.Loaded
 	text := fmt.Sprintf("**run %d: %s**\n\n", r.Plan.Run, phase)
 	if r.Plan.Rescan != "" {
-		text += fmt.Sprintf("Everything is read again: %s.\n\n", r.Plan.Rescan)
+		text += fmt.Sprintf("Everything is read: %s.\n\n", r.Plan.Rescan)
 	}
 	text += "| windows | documents | inserted | updated | unchanged | moved to rejects | rejected | retired |\n|---:|---:|---:|---:|---:|---:|---:|---:|\n"
 	text += fmt.Sprintf("| %d | %d | %d | %d | %d | %d | %d | %d |\n", r.Counts.Windows, l.Extracted, l.Inserted, l.Updated,
