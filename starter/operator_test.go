@@ -33,7 +33,11 @@ func withPrograms(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
 	if out, err := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "../worker", ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the programs: %v\n%s", err, out)
 		return 1
@@ -58,7 +62,7 @@ func newOperator(t *testing.T) *operator {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return &operator{T: t, c: c, dir: t.TempDir(), env: append(os.Environ(),
+	return &operator{T: t, c: c, dir: t.TempDir(), env: append(testenv.Environ(),
 		"ELASTICSEARCH_URL="+testenv.Elasticsearch(t), "ELASTICSEARCH_INDEX="+testenv.Index(t), "DATABASE_URL="+testenv.Postgres(t),
 		"TEMPORAL_ADDRESS="+address, "TEMPORAL_NAMESPACE="+namespace)}
 }

@@ -15,19 +15,18 @@ import (
 	"covidpipeline/workflows"
 )
 
-// sampleFile writes a sample and gives its path and what is known of it.
-func (o *operator) sampleFile(rows int) (string, sample.Facts) {
+// sampleFile writes sample.csv and gives what is known of it.
+func (o *operator) sampleFile(rows int) sample.Facts {
 	o.Helper()
 	var content bytes.Buffer
-	path := filepath.Join(o.dir, "sample.csv")
 	err := sample.Write(&content, rows)
 	if err == nil {
-		err = os.WriteFile(path, content.Bytes(), 0o600)
+		err = os.WriteFile(filepath.Join(o.dir, "sample.csv"), content.Bytes(), 0o600)
 	}
 	if err != nil {
 		o.Fatal(err)
 	}
-	return path, sample.Describe(rows)
+	return sample.Describe(rows)
 }
 
 // cards is the JSON of `starter cards`.
@@ -78,7 +77,7 @@ func (o *operator) checkCards(facts sample.Facts) {
 func TestAnOperatorsDay(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)
-	_, facts := o.sampleFile(5000)
+	facts := o.sampleFile(5000)
 	worker, log := o.start("worker")
 	// A relative path, and plain lines since this is no terminal.
 	_, lines, status := o.call("ingest", "--source", "sample.csv", "--batch-rows", "100")
@@ -139,7 +138,7 @@ func TestApplyKeepsWhatTheOperatorPaused(t *testing.T) {
 func TestAKilledWorkerLosesNothing(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)
-	_, facts := o.sampleFile(60_000)
+	facts := o.sampleFile(60_000)
 	first, _ := o.start("worker")
 	o.must("schedule", "apply")
 	ingest, seen := o.start("starter", "ingest", "--source", "sample.csv", "--batch-rows", "500")

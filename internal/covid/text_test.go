@@ -47,7 +47,7 @@ func TestProperNameIsIdempotent(t *testing.T) {
 			t.Fatalf("%q becomes %q, then %q", name, once, twice)
 		}
 		// The capital of a dotless i is I, which folds to another letter.
-		if !strings.EqualFold(once, name) && strings.ToUpper(once) != strings.ToUpper(name) {
+		if upper := strings.ToUpper(name); !strings.EqualFold(once, name) && strings.ToUpper(once) != upper {
 			t.Fatalf("%q becomes %q: more than case has changed", name, once)
 		}
 	})

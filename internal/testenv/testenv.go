@@ -35,6 +35,9 @@ func server(t testing.TB, variable string) string {
 	return value
 }
 
+// Environ is the environment for a program that a test starts.
+func Environ() []string { return os.Environ() }
+
 // Elasticsearch gives the URL of the Elasticsearch that all tests share.
 func Elasticsearch(t testing.TB) string {
 	t.Helper()
