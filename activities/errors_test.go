@@ -1,0 +1,64 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"go.temporal.io/sdk/temporal"
+
+	"covidpipeline/internal/csvfile"
+	"covidpipeline/internal/search"
+	"covidpipeline/internal/source"
+	"covidpipeline/internal/warehouse"
+)
+
+func TestEveryErrorHasItsTypeAndRetry(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		kind  string
+		retry bool
+	}{
+		{&search.Error{Kind: search.Unavailable}, "ElasticsearchUnavailable", true},
+		{&search.Error{Kind: search.Overloaded}, "ElasticsearchOverloaded", true},
+		{&search.Error{Kind: search.Denied}, "ElasticsearchDenied", true},
+		{&search.Error{Kind: search.Blocked}, "ElasticsearchBlocked", true},
+		{&search.Error{Kind: search.IndexClosed}, "ElasticsearchIndexClosed", true},
+		{&search.Error{Kind: search.Malformed}, "ElasticsearchMalformed", true},
+		{&search.Error{Kind: search.Refused}, "ElasticsearchRefused", false},
+		{&search.Error{Kind: search.IndexGone}, ErrTypeIndexGone, false},
+		{search.ErrConflict, ErrTypeRegistryChanged, true},
+		{source.ErrNotHere, ErrTypeSourceNotHere, true},
+		{errSource, ErrTypeSourceUnread, true},
+		{csvfile.ErrChanged, ErrTypeSourceChanged, false},
+		{csvfile.ErrHeader, ErrTypeSourceHeader, false},
+		{csvfile.ErrNoHeader, ErrTypeSourceNotReady, true},
+		{warehouse.ErrStageMissing, ErrTypeStageMissing, false},
+		{warehouse.ErrOvertaken, ErrTypeOvertaken, false},
+		{warehouse.ErrOtherIndex, ErrTypeOtherIndex, false},
+		{warehouse.ErrUnavailable, ErrTypeWarehouse, true},
+		{errCounts, ErrTypeCountsDisagree, false},
+		{errProof, ErrTypeProof, false},
+		{errors.New("anything else"), ErrTypeWarehouse, true},
+	} {
+		got := classify(fmt.Errorf("doing something: %w", c.err))
+		var app *temporal.ApplicationError
+		if !errors.As(got, &app) || got != error(app) {
+			t.Errorf("%v: the outermost error is %T", c.err, got)
+			continue
+		}
+		if app.Type() != c.kind || app.NonRetryable() == c.retry {
+			t.Errorf("%v: type %s, retried %t; want %s, %t", c.err, app.Type(), !app.NonRetryable(), c.kind, c.retry)
+		}
+		if again := classify(got); again != got {
+			t.Errorf("%v: classified twice", c.err)
+		}
+	}
+	if err := classify(fmt.Errorf("index: %w", context.Canceled)); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancellation became %v", err)
+	}
+	if classify(nil) != nil {
+		t.Error("nothing became an error")
+	}
+}

@@ -1,0 +1,106 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// unset takes away what the tests' own environment may hold.
+func unset(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"ELASTICSEARCH_URL", "ELASTICSEARCH_INDEX", "ELASTICSEARCH_USERNAME", "ELASTICSEARCH_PASSWORD",
+		"ELASTICSEARCH_PASSWORD_FILE", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_API_KEY_FILE", "ELASTICSEARCH_CA_FILE",
+		"ELASTICSEARCH_SHARDS", "ELASTICSEARCH_REPLICAS", "DATABASE_URL", "DATABASE_URL_FILE", "LOG_LEVEL", "LOG_FORMAT"} {
+		t.Setenv(name, "")
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	unset(t)
+	s, err := LoadStarter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Elasticsearch.URL != "http://127.0.0.1:9200" || s.Index != "usa_covid_cases" || s.Shards != 1 || s.Replicas != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAllMistakesAreToldAtOnce(t *testing.T) {
+	unset(t)
+	for name, value := range map[string]string{
+		"ELASTICSEARCH_URL": "localhost:9200", "ELASTICSEARCH_INDEX": "Upper", "ELASTICSEARCH_SHARDS": "none",
+		"ELASTICSEARCH_USERNAME": "elastic", "ELASTICSEARCH_CA_FILE": "/does/not/exist", "LOG_FORMAT": "xml", "LOG_LEVEL": "loud",
+	} {
+		t.Setenv(name, value)
+	}
+	_, err := LoadWorker()
+	if err == nil {
+		t.Fatal("no mistake was found")
+	}
+	for _, part := range []string{"ELASTICSEARCH_URL", "ELASTICSEARCH_INDEX", "Shards", "ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_CA_FILE",
+		"DATABASE_URL", "LOG_FORMAT", "Level"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%s is not in:\n%v", part, err)
+		}
+	}
+}
+
+func TestSecretsComeFromFilesWithoutTheirNewline(t *testing.T) {
+	unset(t)
+	path := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(path, []byte("postgres://u:pass-word@h/db\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DATABASE_URL_FILE", path)
+	w, err := LoadWorker()
+	if err != nil || w.Database.URL.Reveal() != "postgres://u:pass-word@h/db" {
+		t.Fatalf("%q, %v", w.Database.URL.Reveal(), err)
+	}
+	t.Setenv("DATABASE_URL", "postgres://h/db")
+	if _, err := LoadWorker(); err == nil || !strings.Contains(err.Error(), "both set") {
+		t.Errorf("both set: %v", err)
+	}
+}
+
+func TestSecretsAreNeverShown(t *testing.T) {
+	unset(t)
+	t.Setenv("DATABASE_URL", "postgres://u:pass-word@h/db")
+	t.Setenv("ELASTICSEARCH_API_KEY", "pass-word")
+	w, err := LoadWorker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged bytes.Buffer
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("start", "config", w, "url", w.Database.URL)
+	encoded, err := json.Marshal(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shown := range []string{logged.String(), string(encoded), fmt.Sprintf("%v %+v %#v %s", w, w, w, w.APIKey)} {
+		if strings.Contains(shown, "pass-word") {
+			t.Errorf("a secret is shown: %s", shown)
+		}
+	}
+	t.Setenv("DATABASE_URL", "postgres://u:pass-word@h:port/db")
+	if _, err := LoadWorker(); err == nil || strings.Contains(err.Error(), "pass-word") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAnAddressWithAUserIsRefused(t *testing.T) {
+	unset(t)
+	t.Setenv("ELASTICSEARCH_URL", "https://elastic:pass-word@h:9200")
+	if _, err := LoadStarter(); err == nil || strings.Contains(err.Error(), "pass-word") {
+		t.Errorf("%v", err)
+	}
+}
