@@ -197,7 +197,10 @@ func (a *Ingest) keep(ctx context.Context, in PlanInput, out Planned) error {
 		r.Checkpoint = search.Position(in.Checkpoint)
 		r.Counts = search.Counts(in.Counts)
 		if out.End.Offset > in.From.Offset {
-			r.Read = search.Extent{Length: out.End.Offset, Digest: out.Digest, Rows: out.End.Row, AtRecordEnd: out.AtRecordEnd}
+			// An earlier plan of this source may have ended a record that more bytes
+			// would have made another: that stays so.
+			atRecordEnd := out.AtRecordEnd && (r.Read.Length == 0 || r.Read.AtRecordEnd)
+			r.Read = search.Extent{Length: out.End.Offset, Digest: out.Digest, Rows: out.End.Row, AtRecordEnd: atRecordEnd}
 		}
 	})
 }

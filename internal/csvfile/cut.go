@@ -22,14 +22,16 @@ type Plan struct {
 	Ranges []Range  `json:"ranges"`
 	End    Position `json:"end"` // behind the last range
 	// AtRecordEnd tells that bytes appended later begin a new record and could
-	// not have changed the last one.
+	// not have changed one of the plan's: neither its last line, if that has no
+	// newline, nor an earlier one whose quotes were open at the source's end. A
+	// plan that goes on behind one where it is false cannot make it true again.
 	AtRecordEnd bool `json:"atRecordEnd"`
 	More        bool `json:"more"` // Limits.Ranges ended the plan, the source goes on
 }
 
 // Cut reads a source from a position on and cuts it into ranges: r begins at
 // from.Offset. Every byte from there to the plan's end is in exactly one range,
-// and has been written to running. Bytes behind the end of a plan are those that
+// and has been written to running, a hash of the standard library. Bytes behind the end of a plan are those that
 // may yet become another record (not Final: a line without its newline, quotes
 // that are open), or More.
 func Cut(r io.Reader, from Position, running hash.Hash, lim Limits) (Plan, error) {
@@ -38,7 +40,7 @@ func Cut(r io.Reader, from Position, running hash.Hash, lim Limits) (Plan, error
 	}
 	own := sha256.New()
 	c := cutter{
-		in: newInput(r, own, running), lim: lim, own: own, running: running,
+		in: newInput(r, chunk, own, running), lim: lim, own: own, running: running,
 		plan: Plan{End: from, AtRecordEnd: true},
 		open: Range{Offset: from.Offset, FirstRow: from.Row + 1},
 	}
@@ -79,12 +81,12 @@ func (c *cutter) cut() error {
 			}
 			continue
 		}
-		if len(content(c.in.buf[c.in.pos:c.in.pos+rec.size])) > 0 {
+		if !rec.empty {
 			c.open.Rows++
 		}
 		c.in.pos += rec.size
 		c.open.Length += int64(rec.size)
-		c.plan.AtRecordEnd = !rec.open
+		c.plan.AtRecordEnd = c.plan.AtRecordEnd && !rec.open
 	}
 }
 
@@ -94,8 +96,7 @@ func (c *cutter) full(rec record) bool {
 	if c.open.Length == 0 {
 		return false
 	}
-	empty := len(content(c.in.buf[c.in.pos:c.in.pos+rec.size])) == 0
-	return rec.overlong || c.open.Length+int64(rec.size) > c.lim.Bytes || (c.lim.Rows > 0 && c.open.Rows == c.lim.Rows && !empty)
+	return rec.overlong || c.open.Length+int64(rec.size) > c.lim.Bytes || (c.lim.Rows > 0 && c.open.Rows == c.lim.Rows && !rec.empty)
 }
 
 // close ends the open range, if there is anything in it.
@@ -131,7 +132,7 @@ func (c *cutter) overlong() (whole bool, err error) {
 		return false, nil
 	}
 	c.open.Rows, c.open.Length = 1, length
-	c.plan.AtRecordEnd = ended
+	c.plan.AtRecordEnd = c.plan.AtRecordEnd && ended
 	c.close()
 	return true, nil
 }

@@ -13,20 +13,25 @@ import (
 // its line end and one byte more.
 const lookAhead = MaxRecord + 3
 
-// input is a source read through one buffer that holds at least lookAhead bytes
-// of it, as long as there are as many.
+// chunk is the buffer of an input to begin with: few enough bytes that finding
+// records and digesting both find them in the processor's cache.
+const chunk = 256 << 10
+
+// input is a source read through one buffer, which grows to two lookAheads only
+// if a decision needs that many bytes.
 type input struct {
 	r        io.Reader
 	buf      []byte
 	pos, end int // unread: buf[pos:end]
+	quote    int // first quote in buf[pos:end], end if there is none; stale before pos
 	eof      bool
 	// The bytes before pos that have not been digested yet begin at digested.
 	digested int
 	digests  []hash.Hash
 }
 
-func newInput(r io.Reader, digests ...hash.Hash) *input {
-	return &input{r: r, buf: make([]byte, 2*lookAhead), digests: digests}
+func newInput(r io.Reader, size int64, digests ...hash.Hash) *input {
+	return &input{r: r, buf: make([]byte, max(1, min(size, chunk))), quote: -1, digests: digests}
 }
 
 // digest feeds what has been read to the digests.
@@ -41,9 +46,12 @@ func (in *input) digest() {
 // it. At the end of the source it sets eof.
 func (in *input) more() error {
 	in.digest()
-	copy(in.buf, in.buf[in.pos:in.end])
-	in.end -= in.pos
-	in.pos, in.digested = 0, 0
+	buf := in.buf
+	if in.end-in.pos > len(buf)/2 {
+		buf = make([]byte, min(2*len(buf), 2*lookAhead))
+	}
+	in.end = copy(buf, in.buf[in.pos:in.end])
+	in.buf, in.pos, in.digested, in.quote = buf, 0, 0, -1
 	for range 100 {
 		n, err := in.r.Read(in.buf[in.end:])
 		in.end += n
@@ -65,19 +73,40 @@ type record struct {
 	overlong bool
 	// open: more bytes could have made it another record, but there are none.
 	open bool
+	// plain: there is no quote in it. Not set for each such record.
+	plain bool
+	empty bool // an empty line
 }
 
 // next finds the next record. ok is false at the end of the source.
 func (in *input) next() (rec record, ok bool, err error) {
 	for {
-		rec, known := find(in.buf[in.pos:in.end], in.eof)
+		unread := in.buf[in.pos:in.end]
+		line := bytes.IndexByte(unread, '\n') + 1
+		known := 0 < line && line <= MaxRecord && in.nextQuote() >= in.pos+line
+		rec = record{size: line, plain: true} // most records
+		if !known {
+			rec, known = find(unread, in.eof)
+		}
 		if known {
+			rec.empty = rec.size <= 2 && len(content(unread[:rec.size])) == 0
 			return rec, rec.size > 0, nil
 		}
 		if err := in.more(); err != nil {
 			return record{}, false, err
 		}
 	}
+}
+
+// nextQuote gives where in the buffer the first unread quote is.
+func (in *input) nextQuote() int {
+	if in.quote < in.pos {
+		in.quote = in.end
+		if i := bytes.IndexByte(in.buf[in.pos:in.end], '"'); i >= 0 {
+			in.quote = in.pos + i
+		}
+	}
+	return in.quote
 }
 
 // find finds the record at the beginning of b. It is not known when bytes behind

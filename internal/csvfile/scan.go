@@ -3,6 +3,7 @@ package csvfile
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"hash"
 	"io"
@@ -42,7 +43,7 @@ type Scanner struct {
 // not read past the range.
 func NewScanner(r io.Reader, rng Range) *Scanner {
 	own := sha256.New()
-	return &Scanner{in: newInput(io.LimitReader(r, rng.Length), own), rng: rng, own: own}
+	return &Scanner{in: newInput(io.LimitReader(r, rng.Length), rng.Length, own), rng: rng, own: own}
 }
 
 // Next goes to the next record; false at the end of the range or on an error.
@@ -63,10 +64,10 @@ func (s *Scanner) Next() bool {
 			s.raw = content(found)
 			s.in.pos += rec.size
 			s.size = int64(rec.size)
-			if len(s.raw) == 0 {
+			if rec.empty {
 				continue
 			}
-			s.problem = s.split()
+			s.problem = s.judge(rec.plain)
 		}
 		s.rows++
 		return s.err == nil
@@ -81,30 +82,78 @@ func (s *Scanner) overlong(beginning []byte) {
 	s.size, _, s.err = s.in.skipLine()
 }
 
-// split sets the fields and gives the record's problem.
-func (s *Scanner) split() string {
-	if bytes.IndexByte(s.raw, 0) >= 0 {
-		return problemNUL
+// judge sets the fields and gives the record's problem.
+func (s *Scanner) judge(plain bool) string {
+	if !printable(s.raw) {
+		if bytes.IndexByte(s.raw, 0) >= 0 {
+			return problemNUL
+		}
+		if !utf8.Valid(s.raw) {
+			return problemUTF8
+		}
 	}
-	if !utf8.Valid(s.raw) {
-		return problemUTF8
+	var n int
+	if plain {
+		n = s.splitPlain()
+	} else if n = s.split(); n == 0 {
+		return problemQuoting
 	}
+	if n != covid.NumFields {
+		return fmt.Sprintf("%d fields, not %d", n, covid.NumFields)
+	}
+	return covid.KeyProblem(&s.fields)
+}
+
+// splitPlain sets the fields of a record without quotes and gives their number.
+func (s *Scanner) splitPlain() int {
+	n, begin := 0, 0
+	for i, c := range s.raw {
+		if c != ',' {
+			continue
+		}
+		if n < covid.NumFields {
+			s.fields[n] = s.raw[begin:i]
+		}
+		n++
+		begin = i + 1
+	}
+	if n < covid.NumFields {
+		s.fields[n] = s.raw[begin:]
+	}
+	return n + 1
+}
+
+// split sets the fields and gives their number, 0 when the quoting is wrong.
+func (s *Scanner) split() int {
 	n := 0
 	s.unquoted = s.unquoted[:0]
 	for rest, more := s.raw, true; more; n++ {
 		var field []byte
 		var sound bool
 		if field, rest, more, sound = s.field(rest); !sound {
-			return problemQuoting
+			return 0
 		}
 		if n < covid.NumFields {
 			s.fields[n] = field
 		}
 	}
-	if n != covid.NumFields {
-		return fmt.Sprintf("%d fields, not %d", n, covid.NumFields)
+	return n
+}
+
+// printable tells that b is ASCII without NUL; eight bytes at a time.
+func printable(b []byte) bool {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		if w := binary.LittleEndian.Uint64(b); (w|(w-low))&high != 0 {
+			return false
+		}
 	}
-	return covid.KeyProblem(&s.fields)
+	for _, c := range b {
+		if c == 0 || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // field gives the first field of b, without its quotes, and what is behind its
