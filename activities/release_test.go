@@ -172,3 +172,25 @@ func TestARepeatedFinishCountsTheRetiredOnce(t *testing.T) {
 		t.Errorf("the same content once more: %+v", r)
 	}
 }
+
+// The first line's quote is open up to the end of the source: bytes that are
+// appended could close it. No later plan may make that forgotten.
+func TestAReleaseWithAnOpenRecordInItIsNotContinued(t *testing.T) {
+	t.Parallel()
+	lines := []string{"1,\"open\n"}
+	for range planRanges {
+		lines = append(lines, day("Pima", "1"))
+	}
+	i := newIngesting(t, lines...)
+	r := i.register()
+	first := i.plan(r, r.From, r.Hash)
+	if first.EndOfSource {
+		t.Fatal("one plan holds all: the test needs two")
+	}
+	second := i.plan(r, first.End, first.Hash)
+	call[Finished](i, i.a.FinishRelease, FinishInput{Release: r.Release, End: second.End, Digest: second.Digest})
+	i.write(append(lines, "x\",,,,,,,,,,,\n")...)
+	if again := i.register(); again.Release.Number != 2 || again.Continued {
+		t.Errorf("the grown source continues release %d", again.Release.Number)
+	}
+}
