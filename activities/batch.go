@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"covidpipeline/internal/covid"
 	"covidpipeline/internal/csvfile"
@@ -82,7 +83,9 @@ func (b *batch) read(ctx context.Context, in BatchInput) error {
 		return err
 	}
 	defer f.Close()
-	meta := search.Meta{Source: in.Release.Source, Registered: in.Release.Registered}
+	// The day of the batch, not of the release: a followed source lives long, and
+	// its newest dates must not lie in the future of its first day.
+	meta := search.Meta{Source: in.Release.Source, Registered: covid.DateOf(time.Now())}
 	records := csvfile.NewScanner(f, in.Range)
 	for records.Next() {
 		if err := ctx.Err(); err != nil {

@@ -9,7 +9,7 @@ import (
 // Rules are the limits within which a record's date must lie.
 type Rules struct {
 	Earliest  Date // first day that can be reported
-	DaysAhead int  // how far a date may lie after the day of the release's registration
+	DaysAhead int  // how far a date may lie after the day the record was ingested
 }
 
 // DefaultRules are the pipeline's rules: nothing before December 2019, when the
@@ -71,7 +71,7 @@ func (r Rules) cleanDate(d *Document) (Date, string) {
 	case date < r.Earliest:
 		return 0, fmt.Sprintf("%s lies before %s: %s", Columns[FieldDate], r.Earliest, quote(value))
 	case date > d.Registered+Date(r.DaysAhead):
-		return 0, fmt.Sprintf("%s lies more than %d days after the release was registered (%s): %s",
+		return 0, fmt.Sprintf("%s lies more than %d days after the day it was ingested (%s): %s",
 			Columns[FieldDate], r.DaysAhead, d.Registered, quote(value))
 	}
 	return date, ""

@@ -137,7 +137,7 @@ func TestCleanRejects(t *testing.T) {
 		{FieldDate, "", `REPORT_DATE is not a date (YYYY-MM-DD): ""`},
 		{FieldDate, "3/15/2020", `REPORT_DATE is not a date (YYYY-MM-DD): "3/15/2020"`},
 		{FieldDate, "2019-11-30", `REPORT_DATE lies before 2019-12-01: "2019-11-30"`},
-		{FieldDate, "2020-03-19", `REPORT_DATE lies more than 2 days after the release was registered (2020-03-16): "2020-03-19"`},
+		{FieldDate, "2020-03-19", `REPORT_DATE lies more than 2 days after the day it was ingested (2020-03-16): "2020-03-19"`},
 		{FieldCountry, " ", `COUNTRY_SHORT_NAME is blank`},
 		{FieldCounty, "a\x00b", `COUNTY_NAME holds a NUL or is not UTF-8: "a\x00b"`},
 		{FieldDataSource, "a\xff", `DATA_SOURCE_NAME holds a NUL or is not UTF-8: "a\xff"`},

@@ -58,7 +58,7 @@ type Document struct {
 	Release int64   // release that wrote the values
 	Row     int64   // row of that release, from 1
 	Source  string  // URI of the source
-	// Registered is the day on which the release was registered.
+	// Registered is the day on which the record came into the raw index.
 	Registered Date
 	Retired    bool
 	Values     [NumFields]string

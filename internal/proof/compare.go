@@ -142,14 +142,22 @@ func (c *comparison) placeRecords(document *Entry) error {
 			c.differ(Lost, r, "the raw index "+holds(document))
 		case document.Version > r.Version:
 			s.Superseded++
-		case document.Values != r.Values || document.Row != r.Row:
+		case document.Values != r.Values:
 			s.Different++
 			c.differ(DifferentFromSource, r, "the raw document has this version and other values")
 		default:
 			s.Live++
 		}
 	}
-	if n := len(c.records); n > 0 && (document == nil || document.Version <= c.records[n-1].Version) {
+	n := len(c.records)
+	switch {
+	case n == 0 || (document != nil && document.Version > c.records[n-1].Version):
+		return nil // nothing of the key should be live for the source's sake
+	case document != nil && document.Version == c.records[n-1].Version && document.Values == c.records[n-1].Values:
+		// Whether a date lies in the future was judged on the day the record came,
+		// which the document knows.
+		c.dates.add(sideSource, document)
+	default:
 		c.dates.add(sideSource, &c.records[n-1])
 	}
 	return nil

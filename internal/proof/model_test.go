@@ -55,7 +55,7 @@ func has(m map[covid.Key]Entry, e Entry) bool { _, ok := m[e.Key]; return ok }
 
 func (m *model) same(e Entry) bool {
 	d := m.documents[e.Key]
-	return d.Version == e.Version && d.Values == e.Values && d.Row == e.Row
+	return d.Version == e.Version && d.Values == e.Values
 }
 
 func (m *model) sourceCounts() Source {
@@ -164,6 +164,22 @@ func tallyOf(date string, entries []Entry, is func(Entry) bool) Tally {
 	return t
 }
 
+// shouldBeLive are the newest records of the source that nothing newer replaced,
+// as their documents judge them where these have the same values.
+func (m *model) shouldBeLive() []Entry {
+	var live []Entry
+	for _, e := range m.source {
+		switch {
+		case e.Version != m.newestOfSource[e.Key], has(m.documents, e) && m.documents[e.Key].Version > e.Version:
+		case has(m.documents, e) && m.same(e):
+			live = append(live, m.documents[e.Key])
+		default:
+			live = append(live, e)
+		}
+	}
+	return live
+}
+
 func (m *model) dates() Dates {
 	var r Dates
 	days := []string{NoDate}
@@ -173,10 +189,7 @@ func (m *model) dates() Dates {
 	for _, date := range days {
 		d := DateDifference{
 			Date: date,
-			Source: tallyOf(date, m.source, func(e Entry) bool {
-				return e.Version == m.newestOfSource[e.Key] &&
-					!(has(m.documents, e) && m.documents[e.Key].Version > e.Version)
-			}),
+			Source: tallyOf(date, m.shouldBeLive(), func(Entry) bool { return true }),
 			RawCompared: tallyOf(date, m.raw, func(e Entry) bool {
 				return !e.Retired && (e.Origin == Current || e.Origin == Older)
 			}),

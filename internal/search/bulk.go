@@ -27,7 +27,7 @@ type item struct {
 // Meta is what the records of one release have in common.
 type Meta struct {
 	Source     string     // URI
-	Registered covid.Date // day on which the release was registered
+	Registered covid.Date // day on which the records come into the index
 }
 
 // Reset empties the body.

@@ -15,7 +15,7 @@ const (
 	fieldSource     = "source"     // URI of the source
 	fieldRelease    = "release"    // release that wrote the values
 	fieldRow        = "row"        // row of that release, from 1
-	fieldRegistered = "registered" // day on which that release was registered
+	fieldRegistered = "registered" // day on which the record came into the index
 	fieldRetired    = "retired"    // release that retired the document; absent while it is live
 )
 
