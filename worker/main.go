@@ -30,8 +30,9 @@ const (
 	// windows need a second or two; whoever stops the worker has to wait longer
 	// than this (a container's grace period: 30 s).
 	stopTimeout = 20 * time.Second
-	// activitiesAtOnce bounds the batches and windows in memory: some 10 MB each.
-	activitiesAtOnce = 8
+	// activitiesAtOnce bounds what is in memory: a batch or window is some 10 MB. A
+	// plan that waits for lines of a followed source holds a place and no memory.
+	activitiesAtOnce = 32
 	// memoryLimit is a soft limit: the collector works harder near it. The
 	// buffers of activitiesAtOnce batches are well below.
 	memoryLimit = 200 << 20

@@ -37,13 +37,7 @@ var transient = temporal.RetryPolicy{
 }
 
 func ingestStep(ctx workflow.Context, timeout time.Duration, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: timeout,
-		HeartbeatTimeout:    heartbeatTimeout,
-		RetryPolicy:         &transient,
-		WaitForCancellation: true,
-		Summary:             summary,
-	})
+	return step(ctx, timeout, 0, transient, summary)
 }
 
 // extractRetry, transformRetry and loadRetry are the steps' own: a search that
@@ -56,26 +50,26 @@ var (
 )
 
 func etlStep(ctx workflow.Context, retry temporal.RetryPolicy, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout:    stepTimeout,
-		ScheduleToCloseTimeout: etlTimeout,
-		HeartbeatTimeout:       heartbeatTimeout,
-		RetryPolicy:            &retry,
-		WaitForCancellation:    true,
-		Summary:                summary,
-	})
+	return step(ctx, stepTimeout, etlTimeout, retry, summary)
 }
 
 // proofRetry ends: a proof that cannot be carried out is told soon.
 var proofRetry = temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second, MaximumAttempts: 5}
 
 func proofStep(ctx workflow.Context, timeout time.Duration, summary string) workflow.Context {
+	return step(ctx, timeout, 0, proofRetry, summary)
+}
+
+// step sets how an activity runs: an attempt has timeout, all attempts together
+// have within (0: for ever).
+func step(ctx workflow.Context, timeout, within time.Duration, retry temporal.RetryPolicy, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		StartToCloseTimeout: timeout,
-		HeartbeatTimeout:    heartbeatTimeout,
-		RetryPolicy:         &proofRetry,
-		WaitForCancellation: true,
-		Summary:             summary,
+		StartToCloseTimeout:    timeout,
+		ScheduleToCloseTimeout: within,
+		HeartbeatTimeout:       heartbeatTimeout,
+		RetryPolicy:            &retry,
+		WaitForCancellation:    true,
+		Summary:                summary,
 	})
 }
 
