@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -108,10 +109,28 @@ func answer[T any](o *operator, args ...string) (v T) {
 	return v
 }
 
+// output collects what a program prints while the test reads it.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *output) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(b)
+}
+
+func (w *output) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
 // start starts a program in the background. It is killed at the test's end.
-func (o *operator) start(program string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+func (o *operator) start(program string, args ...string) (*exec.Cmd, *output) {
 	o.Helper()
-	var out bytes.Buffer
+	var out output
 	cmd := exec.Command(filepath.Join(programs, program), args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = o.env, o.dir, &out, &out
 	if err := cmd.Start(); err != nil {
