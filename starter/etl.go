@@ -33,7 +33,7 @@ func (a *app) etl(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	id, err := triggerETL(ctx, c)
+	id, err := a.triggerETL(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (a *app) etl(ctx context.Context) error {
 
 // triggerETL makes the schedule start a run behind one that is under way, and
 // gives the id of the new run.
-func triggerETL(ctx context.Context, c client.Client) (string, error) {
+func (a *app) triggerETL(ctx context.Context, c client.Client) (string, error) {
 	schedule := c.ScheduleClient().GetHandle(ctx, workflows.ScheduleID)
 	before, err := describe(ctx, schedule)
 	var missing *serviceerror.NotFound
@@ -69,10 +69,14 @@ func triggerETL(ctx context.Context, c client.Client) (string, error) {
 	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	late := time.After(sayLateAfter)
 	for {
 		select {
 		case <-ctx.Done():
 			return "", errors.New("interrupted before the new run began: it begins when the one under way has ended")
+		case <-late:
+			fmt.Fprintln(a.errOut, "The new run begins when the one under way has ended: waiting.")
+			continue
 		case <-tick.C:
 		}
 		now, err := describe(ctx, schedule)
@@ -86,6 +90,9 @@ func triggerETL(ctx context.Context, c client.Client) (string, error) {
 		}
 	}
 }
+
+// sayLateAfter is how soon the operator is told why nothing happens.
+const sayLateAfter = 5 * time.Second
 
 // scheduleWithin is how long the server may take to answer about a schedule. In a
 // new namespace it needs some seconds before its schedules answer.
