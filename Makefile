@@ -5,7 +5,7 @@ PKGS ?= ./...
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint vet histories up down clean env tools devstack
+.PHONY: help demo test check format lint vet histories bench up down clean env tools devstack
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -32,6 +32,10 @@ vet: ## go vet, and whether the workflows are deterministic
 histories: devstack ## record the histories that the replay tests replay
 	@mkdir -p workflows/testdata && rm -f workflows/testdata/*.json
 	@$(DEVSTACK) exec go test -count=1 ./worker -run 'Follow|ContinueAsNew|Pause' -histories=$(CURDIR)/workflows/testdata
+
+bench: devstack ## measure the pipeline against its servers' limits, on a sample or SOURCE=path; ARGS=-json
+	@go build -o bin/worker ./worker && go build -o bin/bench ./bench
+	@$(DEVSTACK) exec --durable bin/bench $(if $(SOURCE),-source "$(SOURCE)") $(ARGS)
 
 up: devstack ## start the servers; ES_PORT, PG_PORT, TEMPORAL_PORT, TEMPORAL_UI_PORT, ES_HEAP change them
 	@$(DEVSTACK) up

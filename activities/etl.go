@@ -74,15 +74,17 @@ func (a *ETL) planExtract(ctx context.Context, in PlanExtractInput) (ExtractPlan
 	if _, err := a.Warehouse.SweepStages(ctx); err != nil {
 		return ExtractPlan{}, err
 	}
+	// The cursor first: another run may move it on meanwhile, and it must not then
+	// seem to be ahead of the index. Load refuses a cursor that is behind.
+	cursor, found, err := a.Warehouse.State(ctx, in.Index)
+	if err != nil {
+		return ExtractPlan{}, err
+	}
 	state, err := a.Search.IndexState(ctx, in.Index)
 	if err != nil {
 		return ExtractPlan{}, err
 	}
 	if err := a.Search.Refresh(ctx, in.Index); err != nil {
-		return ExtractPlan{}, err
-	}
-	cursor, found, err := a.Warehouse.State(ctx, in.Index)
-	if err != nil {
 		return ExtractPlan{}, err
 	}
 	out := ExtractPlan{Generation: cursor.Generation}

@@ -20,6 +20,9 @@ type FinishedETL struct {
 	Rows    int64 `json:"rows"`
 	Rejects int64 `json:"rejects"`
 	Swept   int64 `json:"swept"` // rows and rejects of older generations that a rescan removed
+	// SweepAwaits tells that a rescan is not at its end: the index moved on while
+	// it ran, so what it did not see may be live. The next run goes on with it.
+	SweepAwaits bool `json:"sweepAwaits,omitempty"`
 	// Checked tells that the totals were compared for equality. When the index
 	// moved on during the run, only its bounds could be.
 	Checked bool `json:"checked"`
@@ -34,11 +37,6 @@ func (a *ETL) FinishETL(ctx context.Context, in FinishETLInput) (FinishedETL, er
 }
 
 func (a *ETL) finish(ctx context.Context, in FinishETLInput) (FinishedETL, error) {
-	rows, rejects, err := a.Warehouse.SweepGeneration(ctx, in.Index, in.Plan.Generation)
-	if err != nil {
-		return FinishedETL{}, err
-	}
-	out := FinishedETL{Swept: rows + rejects}
 	cursor, _, err := a.Warehouse.State(ctx, in.Index)
 	if err != nil {
 		return FinishedETL{}, err
@@ -46,9 +44,26 @@ func (a *ETL) finish(ctx context.Context, in FinishETLInput) (FinishedETL, error
 	if cursor.Generation != in.Plan.Generation {
 		return FinishedETL{}, warehouse.ErrOvertaken
 	}
-	out.Rows, out.Rejects = cursor.Rows, cursor.Rejects
-	if out.Checked, err = a.compareTotals(ctx, in, out.Rows+out.Rejects); err != nil {
-		return out, err
+	still, err := a.standsStill(ctx, in)
+	if err != nil {
+		return FinishedETL{}, err
+	}
+	var out FinishedETL
+	if !cursor.Swept && still {
+		rows, rejects, err := a.Warehouse.SweepGeneration(ctx, in.Index, in.Plan.Generation)
+		if err != nil {
+			return FinishedETL{}, err
+		}
+		out.Swept = rows + rejects
+		if cursor, _, err = a.Warehouse.State(ctx, in.Index); err != nil {
+			return FinishedETL{}, err
+		}
+	}
+	out.Rows, out.Rejects, out.SweepAwaits = cursor.Rows, cursor.Rejects, !cursor.Swept
+	if cursor.Swept {
+		if out.Checked, err = a.compareTotals(ctx, in, out.Rows+out.Rejects); err != nil {
+			return out, err
+		}
 	}
 	in.Counts.Swept = out.Swept
 	return out, a.Warehouse.FinishRun(ctx, in.Plan.Run, warehouse.RunCompleted, in.Counts, "")

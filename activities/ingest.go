@@ -106,6 +106,12 @@ func (a *Ingest) register(ctx context.Context, in RegisterInput) (Registered, er
 	if err != nil {
 		return Registered{}, err
 	}
+	// The number is read before the decision: when another attempt has registered
+	// meanwhile, Create is refused and the decision is made anew.
+	number, err := a.Search.NextNumber(ctx, in.Index)
+	if err != nil {
+		return Registered{}, err
+	}
 	newest, err := a.Search.Newest(ctx, in.Index, in.Source)
 	if err != nil {
 		return Registered{}, err
@@ -128,8 +134,8 @@ func (a *Ingest) register(ctx context.Context, in RegisterInput) (Registered, er
 			return Registered{}, err
 		}
 	}
-	next, err := a.Search.CreateNext(ctx, in.Index, search.Release{
-		Source: in.Source, IndexUUID: uuid, Registered: time.Now().UTC(),
+	next, err := a.Search.Create(ctx, in.Index, search.Release{
+		Number: number, Source: in.Source, IndexUUID: uuid, Registered: time.Now().UTC(),
 		State: search.StateRunning, Follow: in.Follow, Checkpoint: search.Position(out.From),
 	})
 	if err != nil {

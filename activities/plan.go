@@ -91,7 +91,25 @@ func (a *Ingest) plan(ctx context.Context, in PlanInput) (Planned, error) {
 	if err := ctx.Err(); err != nil {
 		return Planned{}, err
 	}
+	if err := a.sameAsRead(ctx, in, out); err != nil {
+		return Planned{}, err
+	}
 	return out, a.keep(ctx, in, out)
+}
+
+// sameAsRead compares the source with what an earlier ingest of this release has
+// read of it, in the plan that gets that far: rows behind the checkpoint may be
+// indexed, and other content must not get their versions.
+func (a *Ingest) sameAsRead(ctx context.Context, in PlanInput, out Planned) error {
+	r, err := a.Search.Get(ctx, in.Release.Index, in.Release.Number)
+	if err != nil || r.Read.Length <= in.From.Offset || (r.Read.Length > out.End.Offset && !out.EndOfSource) {
+		return err
+	}
+	running := sha256.New()
+	if err := running.(encoding.BinaryUnmarshaler).UnmarshalBinary(in.Hash); err != nil {
+		return fmt.Errorf("take up the digest of the source: %w", err)
+	}
+	return checkPart(ctx, running, in.Release.Source, in.From.Offset, r.Read.Length-in.From.Offset, r.Read.Digest)
 }
 
 // cut cuts what is there behind in.From.
@@ -196,7 +214,9 @@ func (a *Ingest) keep(ctx context.Context, in PlanInput, out Planned) error {
 	return a.update(ctx, in.Release, func(r *search.Release) {
 		r.Checkpoint = search.Position(in.Checkpoint)
 		r.Counts = search.Counts(in.Counts)
-		if out.End.Offset > in.From.Offset {
+		// What an earlier ingest of this release read beyond is not forgotten: its
+		// rows may be indexed.
+		if out.End.Offset > in.From.Offset && out.End.Offset >= r.Read.Length {
 			// An earlier plan of this source may have ended a record that more bytes
 			// would have made another: that stays so.
 			atRecordEnd := out.AtRecordEnd && (r.Read.Length == 0 || r.Read.AtRecordEnd)

@@ -35,6 +35,9 @@ type Snapshot struct {
 	IndexUUID string          `json:"indexUUID"`
 	Shards    []ShardPlan     `json:"shards"`   // From: loaded up to, UpTo: the index goes up to
 	Releases  []SourceRelease `json:"releases"` // the newest of each source compared
+	// Unswept: a rescan is not at its end, the warehouse still holds what it did
+	// not see.
+	Unswept bool `json:"unswept"`
 	// NotLoaded is how many sequence numbers the ETL has not reached.
 	NotLoaded int64 `json:"notLoaded"`
 }
@@ -44,6 +47,7 @@ type Snapshot struct {
 type SourceRelease struct {
 	Release
 	Completed  bool             `json:"completed"`
+	Following  bool             `json:"following"` // still being read, and so far proved up to Checkpoint
 	Checkpoint csvfile.Position `json:"checkpoint"`
 	Read       int64            `json:"read"`   // bytes that have been planned
 	Digest     string           `json:"digest"` // SHA-256 of these bytes, in hex
@@ -61,11 +65,11 @@ func (a *Reconcile) snapshot(ctx context.Context, in SnapshotInput) (Snapshot, e
 	if err != nil {
 		return Snapshot{}, err
 	}
-	cursor, _, err := a.Warehouse.State(ctx, in.Index)
+	cursor, found, err := a.Warehouse.State(ctx, in.Index)
 	if err != nil {
 		return Snapshot{}, err
 	}
-	out := Snapshot{IndexUUID: state.UUID}
+	out := Snapshot{IndexUUID: state.UUID, Unswept: found && !cursor.Swept}
 	for i, s := range state.Shards {
 		plan := ShardPlan{Shard: s.Shard, From: -1, UpTo: s.GlobalCheckpoint}
 		if cursor.IndexUUID == state.UUID && i < len(cursor.Shards) {
@@ -104,6 +108,7 @@ func (a *Reconcile) newestReleases(ctx context.Context, in SnapshotInput) ([]Sou
 		r := newest[uri]
 		out = append(out, SourceRelease{
 			Release: releaseOf(in.Index, r), Completed: r.State == search.StateCompleted,
+			Following:  r.State == search.StateRunning && r.Follow,
 			Checkpoint: csvfile.Position(r.Checkpoint), Read: r.Read.Length, Digest: r.Read.Digest,
 		})
 	}
@@ -277,6 +282,10 @@ func (c *comparing) readSources(ctx context.Context) error {
 		info, err := source.Stat(r.Source)
 		if err != nil {
 			return err
+		}
+		if !r.Completed && !r.Following {
+			c.problems = append(c.problems, fmt.Sprintf("release %d of %s is not complete: only its first %d rows are indexed; run `starter ingest --source %s`",
+				r.Number, r.Source, r.Checkpoint.Row, r.Source))
 		}
 		if r.Completed && info.Size > r.Read {
 			c.problems = append(c.problems, fmt.Sprintf("%s has %d bytes that no ingest has read: run `starter ingest --source %s`", r.Source, info.Size-r.Read, r.Source))

@@ -139,5 +139,8 @@ func (a *app) printETL(r workflows.ETLResult) error {
 	fmt.Fprintf(a.out, "Run %d: %d documents in %d windows: %d inserted, %d updated, %d unchanged, %d moved to rejects, %d rejected, %d retired.\n",
 		r.Run, l.Extracted, r.Counts.Windows, l.Inserted, l.Updated, l.Unchanged, l.MovedToRejects, l.Rejected, l.Retired)
 	fmt.Fprintf(a.out, "The warehouse holds %d rows and %d rejects.\n", r.Finished.Rows, r.Finished.Rejects)
+	if r.Finished.SweepAwaits {
+		fmt.Fprintln(a.out, "The index moved on meanwhile: rows that the rescan did not see stay until the next run.")
+	}
 	return nil
 }

@@ -45,6 +45,9 @@ func ETLWorkflow(ctx workflow.Context, in ETLInput) (ETLResult, error) {
 	}
 	r.show(ctx, "loading")
 	more, err := r.loadAll(ctx)
+	if err == nil {
+		err = ctx.Err() // a cancellation must not be lost in a new run
+	}
 	if err == nil && more {
 		r.in.State = &r.ETLState
 		return ETLResult{}, workflow.NewContinueAsNewError(ctx, ETLWorkflow, r.in)

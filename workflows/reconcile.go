@@ -48,6 +48,10 @@ func ReconcileWorkflow(ctx workflow.Context, in ReconcileInput) (ReconcileResult
 		if result.Snapshot, err = awaitLoaded(ctx, in); err != nil {
 			return result, err
 		}
+		if result.Snapshot.Unswept {
+			result.Busy = "a rescan is not at its end: run `starter etl`, then reconcile again"
+			return result, nil
+		}
 		if result.Snapshot.NotLoaded > 0 {
 			result.Busy = fmt.Sprintf("the ETL has not loaded the newest %d changes: run `starter etl`, then reconcile again", result.Snapshot.NotLoaded)
 			return result, nil
@@ -80,7 +84,7 @@ func awaitLoaded(ctx workflow.Context, in ReconcileInput) (activities.Snapshot, 
 	deadline := workflow.Now(ctx).Add(in.Wait)
 	for {
 		s, err := snapshot(ctx, in)
-		if err != nil || s.NotLoaded == 0 || !workflow.Now(ctx).Before(deadline) {
+		if err != nil || (s.NotLoaded == 0 && !s.Unswept) || !workflow.Now(ctx).Before(deadline) {
 			return s, err
 		}
 		workflow.SetCurrentDetails(ctx, fmt.Sprintf("**waiting** for the ETL to load %d changes", s.NotLoaded))

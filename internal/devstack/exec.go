@@ -25,7 +25,7 @@ func (s *Stack) Exec(ctx context.Context, command []string) (status int, err err
 	if err := checkUser(); err != nil {
 		return 0, err
 	}
-	tools, err := Install(ctx, s.Root, s.say)
+	tools, err := Install(ctx, s.Root, note)
 	if err != nil {
 		return 0, err
 	}
@@ -55,6 +55,9 @@ func (s *Stack) Exec(ctx context.Context, command []string) (status int, err err
 	return 0, nil
 }
 
+// note prints to standard error: standard output is the command's alone.
+func note(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
 // inGroup makes a command and what it starts one group of processes, which gets
 // every interrupt from us, whether it came from the terminal or to us alone.
 func inGroup(cmd *exec.Cmd) {
@@ -75,6 +78,13 @@ func (s *Stack) startTest(ctx context.Context, tools Tools) ([]*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Nothing of the tests outlives the machine's crash, so nothing is synced to the disk.
+	postgres := []string{"fsync=off"}
+	// So short a history that small sources go through ContinueAsNew.
+	temporal := []string{"limit.historyCount.suggestContinueAsNew=300"}
+	if s.Durable {
+		postgres, temporal = nil, nil
+	}
 	options := func(folder, name string) Options {
 		return Options{Dir: filepath.Join(folder, name), Log: filepath.Join(state, name+".log"), Owned: true}
 	}
@@ -84,19 +94,16 @@ func (s *Stack) startTest(ctx context.Context, tools Tools) ([]*Server, error) {
 		servers[0], errs[0] = tools.StartElasticsearch(ctx, "1g", options(data, "elasticsearch"))
 	})
 	all.Go(func() {
-		// Nothing of the tests outlives the machine's crash, so nothing is synced to the disk.
-		servers[1], errs[1] = tools.StartPostgres(ctx, "", []string{"fsync=off"}, options(data, "postgres"))
+		servers[1], errs[1] = tools.StartPostgres(ctx, "", postgres, options(data, "postgres"))
 	})
 	all.Go(func() {
-		// So short a history that small sources go through ContinueAsNew.
-		settings := []string{"limit.historyCount.suggestContinueAsNew=300"}
-		servers[2], errs[2] = tools.StartTemporal(ctx, 0, settings, options(state, "temporal"))
+		servers[2], errs[2] = tools.StartTemporal(ctx, 0, temporal, options(state, "temporal"))
 	})
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return servers, err
 	}
-	s.say("Servers for the tests are up after %.1f s; their logs are in %s", time.Since(began).Seconds(), state)
+	note("Servers for the tests are up after %.1f s; their logs are in %s", time.Since(began).Seconds(), state)
 	return servers, nil
 }
 

@@ -23,6 +23,9 @@ type Stack struct {
 	Ports Ports
 	Heap  string // of Elasticsearch
 	Out   io.Writer
+	// Durable makes the servers of Exec as those of Up: they sync to the disk, and
+	// histories are as long as they may be.
+	Durable bool
 
 	printing sync.Mutex
 }

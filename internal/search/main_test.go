@@ -3,6 +3,7 @@ package search
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -118,5 +119,19 @@ func check[T comparable](t testing.TB, what string, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// CreateNext stores a release under the next number that is free.
+func (c *Client) CreateNext(ctx context.Context, index string, r Release) (Release, error) {
+	for {
+		var err error
+		if r.Number, err = c.NextNumber(ctx, index); err != nil {
+			return r, err
+		}
+		stored, err := c.Create(ctx, index, r)
+		if !errors.Is(err, ErrConflict) {
+			return stored, err
+		}
 	}
 }

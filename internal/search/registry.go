@@ -145,25 +145,24 @@ func (c *Client) releases(ctx context.Context, op, index string, query object) (
 	return found, nil
 }
 
-// CreateNext stores r under the next release number and gives it back with that
-// number. The number is above every one in the registry and also above every one
-// that the raw index and its quarantine know, should the registry have been lost.
-func (c *Client) CreateNext(ctx context.Context, index string, r Release) (Release, error) {
-	const op, tries = "register release", 20
-	for range tries {
-		highest, err := c.highestRelease(ctx, op, index)
-		if err != nil {
-			return r, err
-		}
-		if r.Number = highest + 1; r.Number > covid.MaxRelease {
-			return r, &Error{Kind: Refused, Op: op, Reason: "there are no release numbers left; use a new index"}
-		}
-		stored, err := c.putRelease(ctx, op, index, r, "op_type=create")
-		if !errors.Is(err, ErrConflict) {
-			return stored, err
-		}
+// NextNumber gives the lowest release number above all that were ever used, also
+// when the registry was lost: those in the raw index and its quarantine count.
+func (c *Client) NextNumber(ctx context.Context, index string) (int64, error) {
+	const op = "number release"
+	highest, err := c.highestRelease(ctx, op, index)
+	if err != nil {
+		return 0, err
 	}
-	return r, &Error{Kind: Overloaded, Op: op, Reason: fmt.Sprintf("%d numbers in turn were taken by others", tries)}
+	if highest >= covid.MaxRelease {
+		return 0, &Error{Kind: Refused, Op: op, Reason: "there are no release numbers left; use a new index"}
+	}
+	return highest + 1, nil
+}
+
+// Create stores a new release. It is ErrConflict when its number was taken since
+// it was read: what the caller decided in between may no longer hold.
+func (c *Client) Create(ctx context.Context, index string, r Release) (Release, error) {
+	return c.putRelease(ctx, "register release", index, r, "op_type=create")
 }
 
 // highestRelease gives the highest release number that is in use, or 0.

@@ -1,32 +1,75 @@
 package warehouse
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
+// The errors that a caller acts on. They come wrapped: test with errors.Is.
+var (
+	// ErrOvertaken: another run has moved the checkpoint or begun a generation.
+	// This run has nothing more to do.
+	ErrOvertaken = errors.New("overtaken by another run")
+	// ErrStageMissing: PostgreSQL crashed and emptied the stage, or the stage
+	// was swept. Extract the window again.
+	ErrStageMissing = errors.New("staged data is missing")
+	// ErrOtherIndex: the warehouse belongs to another raw index.
+	ErrOtherIndex = errors.New("the warehouse belongs to another raw index")
+	// ErrNotMigrated: the tables are not there or not those of this version.
+	ErrNotMigrated = errors.New("the warehouse is not migrated: run the migrations")
+	// ErrDenied: PostgreSQL refused the login or the role lacks a privilege.
+	ErrDenied = errors.New("PostgreSQL refused access")
+	// ErrUnavailable: no connection, or a failure that passes; try again.
+	ErrUnavailable = errors.New("PostgreSQL is not available")
+)
+
 // explain gives an error of PostgreSQL the class that a caller acts on. pgx's
 // own texts hold no password.
 func explain(err error) error {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		switch {
-		case pg.Code == "42P01" || pg.Code == "42703" || pg.Code == "3F000": // no such table, column, schema
-			return fmt.Errorf("%w: %s", ErrNotMigrated, pg.Message)
-		case pg.Code == "42501" || strings.HasPrefix(pg.Code, "28"): // privilege, login
-			return fmt.Errorf("%w: %s", ErrDenied, pg.Message)
-		case strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "53"), strings.HasPrefix(pg.Code, "57P"),
-			strings.HasPrefix(pg.Code, "58"): // connection, resources (disk full too), shutdown, system
-			return fmt.Errorf("%w: %s (SQLSTATE %s)", ErrUnavailable, pg.Message, pg.Code)
-		}
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		class := classOf(pg.Code)
+		if class == nil {
+			return err
+		}
+		return fmt.Errorf("%w: %s (SQLSTATE %s)", class, pg.Message, pg.Code)
+	}
 	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) || pgconn.SafeToRetry(err) {
+	var network net.Error
+	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || pgconn.SafeToRetry(err) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
+}
+
+// classOf gives the class of an SQLSTATE, or nil. Table A.1 of PostgreSQL's
+// manual lists the codes.
+func classOf(code string) error {
+	switch code {
+	case "42P01", "42703", "3F000": // no such table, column, schema
+		return ErrNotMigrated
+	case "42501": // privilege
+		return ErrDenied
+	case "55P03": // a lock was not to be had in time
+		return ErrUnavailable
+	}
+	switch code[:min(2, len(code))] {
+	case "28": // login
+		return ErrDenied
+	case "08", "40", "53", "58": // connection, deadlock and the like, resources (disk full too), system
+		return ErrUnavailable
+	}
+	if strings.HasPrefix(code, "57P") { // shutdown, start, crash
+		return ErrUnavailable
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"covidpipeline/internal/covid"
 )
@@ -60,11 +61,14 @@ func (c *LoadCounts) Add(o LoadCounts) {
 // transaction. A window that is already loaded gives its stored counts;
 // ErrOvertaken when the checkpoint is elsewhere.
 func (db *DB) Load(ctx context.Context, in LoadInput) (counts LoadCounts, err error) {
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		l := loading{tx: tx, in: in}
-		counts, err = l.load(ctx)
-		return err
-	})
+	order, err := in.keyOrder()
+	if err == nil {
+		err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+			l := loading{tx: tx, in: in, order: order}
+			counts, err = l.load(ctx)
+			return err
+		})
+	}
 	if err != nil {
 		return LoadCounts{}, fmt.Errorf("load shard %d (%d, %d]: %w", in.Shard, in.From, in.To, explain(err))
 	}
@@ -77,14 +81,17 @@ func (db *DB) Load(ctx context.Context, in LoadInput) (counts LoadCounts, err er
 func (db *DB) Loaded(ctx context.Context, in LoadInput) (counts LoadCounts, loaded bool, err error) {
 	counts, loaded, err = inLedger(ctx, db.pool, in)
 	if err != nil {
-		return counts, false, fmt.Errorf("look a window up: %w", explain(err))
+		return LoadCounts{}, false, fmt.Errorf("look a window up: %w", explain(err))
 	}
 	return counts, loaded, nil
 }
 
-func inLedger(ctx context.Context, q interface {
-	QueryRow(context.Context, string, ...any) pgx.Row
-}, in LoadInput) (counts LoadCounts, loaded bool, err error) {
+// querier is a pool or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func inLedger(ctx context.Context, q querier, in LoadInput) (counts LoadCounts, loaded bool, err error) {
 	err = q.QueryRow(ctx, "SELECT counts FROM etl_window WHERE generation = $1 AND shard = $2 AND from_seq = $3 AND to_seq = $4",
 		in.Generation, in.Shard, in.From, in.To).Scan(&counts)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -97,26 +104,25 @@ func inLedger(ctx context.Context, q interface {
 type loading struct {
 	tx            pgx.Tx
 	in            LoadInput
+	order         []int32 // of in.Rows, by key
 	counts        LoadCounts
+	rescan        bool  // rows of older generations may be in the tables
 	rows, rejects int64 // more or fewer in the tables
 }
 
 func (l *loading) load(ctx context.Context) (LoadCounts, error) {
-	// The checkpoint's row is locked from here on: a late attempt or another run
-	// that loads the same window waits, and then finds it moved.
-	tag, err := l.tx.Exec(ctx, "UPDATE etl_checkpoint SET last_seq = $4 WHERE shard = $1 AND generation = $2 AND last_seq = $3",
-		l.in.Shard, l.in.Generation, l.in.From, l.in.To)
+	moved, err := l.moveCheckpoint(ctx)
 	if err != nil {
 		return LoadCounts{}, err
 	}
-	if tag.RowsAffected() == 0 {
+	if !moved {
 		counts, loaded, err := inLedger(ctx, l.tx, l.in)
 		if err == nil && !loaded {
-			err = ErrOvertaken
+			err = fmt.Errorf("the checkpoint is not there: %w", ErrOvertaken)
 		}
 		return counts, err
 	}
-	for _, step := range []func(context.Context) error{l.loadRows, l.loadRejects, l.retire, l.record} {
+	for _, step := range []func(context.Context) error{l.copyRows, l.planByIndex, l.mergeRows, l.loadRejects, l.retire, l.record} {
 		if err := step(ctx); err != nil {
 			return LoadCounts{}, err
 		}
@@ -124,21 +130,42 @@ func (l *loading) load(ctx context.Context) (LoadCounts, error) {
 	return l.counts, nil
 }
 
-// loadColumns are the columns that a load writes, in the order of rowValues.
-var loadColumns = []string{"key", "date", "state", "county", "new_cases", "new_deaths", "total_cases", "total_deaths", "country",
-	"alpha2", "alpha3", "fips", "continent", "data_source", "source", "release", "row", "generation"}
+// moveCheckpoint moves the checkpoint from exactly From. Its row is locked from
+// here on: a late attempt or another run that loads the same window waits, and
+// then finds it moved.
+func (l *loading) moveCheckpoint(ctx context.Context) (moved bool, err error) {
+	var now state
+	batch := &pgx.Batch{}
+	batch.Queue(sharedState)
+	batch.Queue(selectState).QueryRow(now.scan)
+	batch.Queue("UPDATE etl_checkpoint SET last_seq = $4 WHERE shard = $1 AND generation = $2 AND last_seq = $3",
+		l.in.Shard, l.in.Generation, l.in.From, l.in.To).Exec(func(tag pgconn.CommandTag) error {
+		moved = tag.RowsAffected() == 1
+		return nil
+	})
+	if err := l.tx.SendBatch(ctx, batch).Close(); err != nil {
+		return false, noneIsOvertaken(err)
+	}
+	if now.rawIndex != l.in.RawIndex {
+		return false, otherIndex(now.rawIndex, l.in.RawIndex)
+	}
+	l.rescan = l.in.Generation > 1 && now.swept < l.in.Generation
+	return moved, nil
+}
 
-const (
-	tempTable = `CREATE TEMP TABLE IF NOT EXISTS load_rows (key uuid, date date, state text, county text, new_cases integer,
-		new_deaths integer, total_cases integer, total_deaths integer, country text, alpha2 text, alpha3 text, fips text,
-		continent text, data_source text, source text, release integer, row bigint, generation integer) ON COMMIT DELETE ROWS`
-
-	columns = `key, date, state, county, new_cases, new_deaths, total_cases, total_deaths, country, alpha2, alpha3, fips,
-		continent, data_source, source, release, row, generation`
-
-	// same compares the values of a row c with those of a new one n. Where the row
-	// came from is no value: a new release of the same values writes nothing.
-	same = `(c.date, c.state, c.county, c.new_cases, c.new_deaths, c.total_cases, c.total_deaths, c.country, c.alpha2, c.alpha3,
-		c.fips, c.continent, c.data_source) IS NOT DISTINCT FROM (n.date, n.state, n.county, n.new_cases, n.new_deaths, n.total_cases,
-		n.total_deaths, n.country, n.alpha2, n.alpha3, n.fips, n.continent, n.data_source)`
-)
+// record writes the window into the ledger, drops its stages and keeps the
+// totals. Every shard's load changes the one row of totals: it does so last.
+func (l *loading) record(ctx context.Context) error {
+	l.counts.Extracted = int64(len(l.in.Rows) + len(l.in.Rejects) + len(l.in.Retired))
+	c := l.counts
+	if c.Extracted != c.Inserted+c.Updated+c.Unchanged+c.MovedToRejects+c.Rejected+c.Retired || c.Unchanged < 0 || c.Rejected < 0 {
+		return fmt.Errorf("the window's counts do not add up: %+v", c)
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(`INSERT INTO etl_window (generation, shard, from_seq, to_seq, run, counts, last_id, last_version, last_seq)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		l.in.Generation, l.in.Shard, l.in.From, l.in.To, l.in.Run, c, l.in.Last.ID, l.in.Last.Version, l.in.Last.SeqNo)
+	batch.Queue("DELETE FROM etl_stage WHERE run = $1 AND shard = $2 AND from_seq = $3", l.in.Run, l.in.Shard, l.in.From)
+	batch.Queue("UPDATE etl_state SET rows = rows + $1, rejects = rejects + $2", l.rows, l.rejects)
+	return l.tx.SendBatch(ctx, batch).Close()
+}

@@ -3,35 +3,25 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
+// queryTimeout bounds a dashboard's statement.
+const queryTimeout = "30s"
+
 // Query runs a dashboard's statement in a read-only transaction with a time
 // limit of 30 s. Values are nil, bool, int64, float64, string or time.Time
-// (dates at midnight UTC).
+// (dates at midnight UTC); a numeric is an int64 when it is whole and fits. A
+// column of any other type is an error: the statement has to cast it.
 func (db *DB) Query(ctx context.Context, sql string, args ...any) (columns []string, rows [][]any, err error) {
 	err = pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '30s'"); err != nil {
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '"+queryTimeout+"'"); err != nil {
 			return err
 		}
-		result, err := tx.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		for _, f := range result.FieldDescriptions() {
-			columns = append(columns, f.Name)
-		}
-		rows, err = pgx.CollectRows(result, func(row pgx.CollectableRow) ([]any, error) {
-			values, err := row.Values()
-			for i, v := range values {
-				if values[i], err = plain(v, err); err != nil {
-					return nil, err
-				}
-			}
-			return values, err
-		})
+		columns, rows, err = query(ctx, tx, sql, args)
 		return err
 	})
 	if err != nil {
@@ -40,21 +30,46 @@ func (db *DB) Query(ctx context.Context, sql string, args ...any) (columns []str
 	return columns, rows, nil
 }
 
-// plain narrows what pgx gives to the types that Query promises.
-func plain(v any, err error) (any, error) {
+func query(ctx context.Context, tx pgx.Tx, sql string, args []any) (columns []string, rows [][]any, err error) {
+	result, err := tx.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	switch n := v.(type) {
+	for _, f := range result.FieldDescriptions() {
+		columns = append(columns, f.Name)
+	}
+	rows, err = pgx.CollectRows(result, func(row pgx.CollectableRow) ([]any, error) {
+		values, err := row.Values()
+		if err != nil {
+			return nil, err
+		}
+		for i, v := range values {
+			if values[i], err = plain(v); err != nil {
+				return nil, fmt.Errorf("column %s %w: cast it in the statement", columns[i], err)
+			}
+		}
+		return values, nil
+	})
+	return columns, rows, err
+}
+
+// plain narrows what pgx gives to the types that Query promises.
+func plain(value any) (any, error) {
+	switch v := value.(type) {
+	case nil, bool, int64, float64, string, time.Time:
+		return v, nil
 	case int16:
-		return int64(n), nil
+		return int64(v), nil
 	case int32:
-		return int64(n), nil
+		return int64(v), nil
 	case float32:
-		return float64(n), nil
+		return float64(v), nil
 	case pgtype.Numeric:
-		f, err := n.Float64Value()
+		if whole, err := v.Int64Value(); err == nil {
+			return whole.Int64, nil
+		}
+		f, err := v.Float64Value()
 		return f.Float64, err
 	}
-	return v, nil
+	return nil, fmt.Errorf("is a %T", value)
 }

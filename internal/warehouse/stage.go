@@ -29,16 +29,28 @@ type Stage struct {
 // PutStage stores a stage unless one of that name is there, and gives what is
 // stored, without its body: a late attempt can never swap it.
 func (db *DB) PutStage(ctx context.Context, s Stage) (stored Stage, err error) {
-	batch := &pgx.Batch{}
-	batch.Queue(`INSERT INTO etl_stage (run, shard, from_seq, step, to_seq, meta, body) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (run, shard, from_seq, step) DO NOTHING`, s.Run, s.Shard, s.From, s.Step, s.To, s.Meta, s.Body)
-	stored = Stage{Run: s.Run, Shard: s.Shard, From: s.From, Step: s.Step}
-	batch.Queue("SELECT to_seq, meta FROM etl_stage WHERE run = $1 AND shard = $2 AND from_seq = $3 AND step = $4",
-		s.Run, s.Shard, s.From, s.Step).QueryRow(func(row pgx.Row) error { return row.Scan(&stored.To, &stored.Meta) })
-	if err := db.pool.SendBatch(ctx, batch).Close(); err != nil {
+	for {
+		stored, err = db.putStage(ctx, s)
+		// The one that was in the way went between the two statements.
+		if !errors.Is(err, pgx.ErrNoRows) {
+			break
+		}
+	}
+	if err != nil {
 		return Stage{}, fmt.Errorf("stage a window: %w", explain(err))
 	}
 	return stored, nil
+}
+
+func (db *DB) putStage(ctx context.Context, s Stage) (Stage, error) {
+	batch := &pgx.Batch{}
+	batch.Queue(`INSERT INTO etl_stage (run, shard, from_seq, step, to_seq, meta, body) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (run, shard, from_seq, step) DO NOTHING`, s.Run, s.Shard, s.From, s.Step, s.To, s.Meta, s.Body)
+	stored := Stage{Run: s.Run, Shard: s.Shard, From: s.From, Step: s.Step}
+	batch.Queue("SELECT to_seq, meta FROM etl_stage WHERE run = $1 AND shard = $2 AND from_seq = $3 AND step = $4",
+		s.Run, s.Shard, s.From, s.Step).QueryRow(func(row pgx.Row) error { return row.Scan(&stored.To, &stored.Meta) })
+	err := db.pool.SendBatch(ctx, batch).Close()
+	return stored, err
 }
 
 // GetStage gives a stage with its body; ErrStageMissing when it is not there.

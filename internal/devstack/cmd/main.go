@@ -21,7 +21,9 @@ const usage = `usage: devstack COMMAND
   env                   print the variables that reach them
   tools                 install the servers' programs, start nothing
   lint PACKAGES         check the code with the pinned linter
-  exec COMMAND [ARG...] run a command with servers of its own for tests
+  exec [--durable] COMMAND [ARG...]
+                        run a command with servers of its own for tests; durable
+                        ones sync to the disk, as those of the stack do
   demo [SOURCE]         run the whole pipeline over a CSV file, or over a sample
   sample [-rows N] FILE write a sample CSV file
 
@@ -64,6 +66,9 @@ func command(ctx context.Context, args []string) (status int, err error) {
 		return 0, stack.Tools(ctx)
 	case name == "lint":
 		return stack.Lint(ctx, args)
+	case name == "exec" && len(args) > 1 && args[0] == "--durable":
+		stack.Durable = true
+		return stack.Exec(ctx, args[1:])
 	case name == "exec" && len(args) > 0:
 		return stack.Exec(ctx, args)
 	case name == "demo" && len(args) < 2:
