@@ -40,6 +40,9 @@ func (a *app) etl(ctx context.Context) error {
 	if !a.json {
 		fmt.Fprintf(a.errOut, "The ETL runs as workflow %s.\n", id)
 	}
+	watching, done := context.WithCancel(ctx)
+	defer done()
+	go a.hintNoWorker(watching, c)
 	var r workflows.ETLResult
 	if err := c.GetWorkflow(ctx, id, "").Get(ctx, &r); err != nil {
 		if ctx.Err() != nil {
@@ -91,9 +94,6 @@ func (a *app) triggerETL(ctx context.Context, c client.Client) (string, error) {
 	}
 }
 
-// sayLateAfter is how soon the operator is told why nothing happens.
-const sayLateAfter = 5 * time.Second
-
 // scheduleWithin is how long the server may take to answer about a schedule. In a
 // new namespace it needs some seconds before its schedules answer.
 const scheduleWithin = time.Minute
@@ -134,7 +134,7 @@ func (a *app) printETL(r workflows.ETLResult) error {
 		fmt.Fprintf(a.out, "Run %d: nothing new. The warehouse holds %d rows and %d rejects.\n", r.Run, r.Finished.Rows, r.Finished.Rejects)
 		return nil
 	case r.Rescan != "":
-		fmt.Fprintf(a.out, "Everything was read (%s); %d rows of before are gone.\n", r.Rescan, r.Finished.Swept)
+		fmt.Fprintf(a.out, "Everything was read (%s); %d rows and rejects of before are gone.\n", r.Rescan, r.Finished.Swept)
 	}
 	fmt.Fprintf(a.out, "Run %d: %d documents in %d windows: %d inserted, %d updated, %d unchanged, %d moved to rejects, %d rejected, %d retired.\n",
 		r.Run, l.Extracted, r.Counts.Windows, l.Inserted, l.Updated, l.Unchanged, l.MovedToRejects, l.Rejected, l.Retired)

@@ -50,11 +50,11 @@ that has not changed costs nothing.`,
 	}
 	f := c.Flags()
 	f.StringVar(&uri, "source", "", "path of the CSV file (required)")
-	f.BoolVar(&opt.Follow, "follow", false, "go on with what is appended, until `starter ingest finish`")
+	f.BoolVar(&opt.Follow, "follow", false, "go on with what is appended, until it is told to finish")
 	f.BoolVar(&opt.NewRelease, "new-release", false, "begin a new release even if the source only grew or did not change")
 	f.IntVar(&opt.BatchRows, "batch-rows", 5000, "rows a batch, 1 to 50000")
 	f.IntVar(&opt.Concurrency, "concurrency", 4, "batches at once, 1 to 64")
-	f.Int64Var(&opt.Rate, "rate", 0, "rows a second at most; 0 is no limit")
+	f.Int64Var(&opt.Rate, "rate", 0, "rows a second on average, a batch at a time; 0 is no limit")
 	f.BoolVar(&detach, "detach", false, "start it and return")
 	c.AddCommand(a.ingestControls()...)
 	return c
@@ -211,10 +211,11 @@ func (a *app) tellIngest(ctx context.Context, path, update, done string, args ..
 		err = handle.Get(ctx, &p)
 	}
 	var missing *serviceerror.NotFound
+	var unanswered *client.WorkflowUpdateServiceTimeoutOrCanceledError
 	switch {
 	case errors.As(err, &missing):
 		return fmt.Errorf("no ingest of %s into %s is running", uri, a.cfg.Index)
-	case err != nil && ctx.Err() != nil:
+	case errors.As(err, &unanswered), err != nil && ctx.Err() != nil:
 		return fmt.Errorf("no worker answered within %s, so nothing is known to have changed: start a worker (`go run ./worker`) and try again", answerWithin)
 	case err != nil:
 		return fmt.Errorf("%s the ingest: %w", update, err)

@@ -16,8 +16,10 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -117,6 +119,23 @@ func (a *app) temporal(ctx context.Context) (client.Client, error) {
 	a.namespace = namespace
 	return c, err
 }
+
+// hintNoWorker says after a while that no worker runs, when that is so: what has
+// been started waits for one.
+func (a *app) hintNoWorker(ctx context.Context, c client.Client) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(sayLateAfter):
+	}
+	queue, err := c.DescribeTaskQueue(ctx, temporalclient.TaskQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW)
+	if err == nil && len(queue.GetPollers()) == 0 {
+		fmt.Fprintln(a.errOut, "No worker runs: start one with `go run ./worker`. What was started waits for it.")
+	}
+}
+
+// sayLateAfter is how soon the operator is told why nothing happens.
+const sayLateAfter = 5 * time.Second
 
 // warehouse connects to the warehouse.
 func (a *app) warehouse(ctx context.Context) (*warehouse.DB, error) {

@@ -18,6 +18,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"covidpipeline/internal/testenv"
+	"covidpipeline/workflows"
 )
 
 // programs is the folder of the built programs: these tests run what an operator
@@ -58,6 +59,24 @@ type operator struct {
 func newOperator(t *testing.T) *operator {
 	t.Helper()
 	address, namespace := testenv.Temporal(t)
+	return operatorIn(t, address, namespace)
+}
+
+// newScheduler is an operator with a schedule; only one test has one at a time.
+func newScheduler(t *testing.T) *operator {
+	t.Helper()
+	address, namespace := testenv.TemporalDefault(t)
+	o := operatorIn(t, address, namespace)
+	t.Cleanup(func() {
+		if err := o.c.ScheduleClient().GetHandle(context.Background(), workflows.ScheduleID).Delete(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return o
+}
+
+func operatorIn(t *testing.T, address, namespace string) *operator {
+	t.Helper()
 	c, err := client.Dial(client.Options{HostPort: address, Namespace: namespace})
 	if err != nil {
 		t.Fatal(err)

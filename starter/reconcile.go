@@ -60,8 +60,15 @@ func (a *app) reconcile(ctx context.Context, in workflows.ReconcileInput) error 
 	if err != nil {
 		return fmt.Errorf("start the proof: %w", err)
 	}
+	watching, done := context.WithCancel(ctx)
+	defer done()
+	go a.hintNoWorker(watching, c)
 	var r workflows.ReconcileResult
 	if err := run.Get(ctx, &r); err != nil {
+		if ctx.Err() != nil {
+			fmt.Fprintf(a.errOut, "The proof goes on without this command, as workflow %s.\n", run.GetID())
+			return errSaid
+		}
 		return fmt.Errorf("nothing is proved: %w", err)
 	}
 	return a.printReconcile(r)

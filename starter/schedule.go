@@ -25,7 +25,13 @@ import (
 )
 
 func (a *app) scheduleCommand() *cobra.Command {
-	c := &cobra.Command{Use: "schedule", Short: "The hourly ETL schedule " + workflows.ScheduleID}
+	c := &cobra.Command{
+		Use:   "schedule",
+		Short: "The hourly ETL schedule " + workflows.ScheduleID,
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("schedule needs a verb: apply; pausing and triggering is done with `tctl schedule` or `temporal schedule`")
+		},
+	}
 	c.AddCommand(&cobra.Command{
 		Use:   "apply",
 		Short: "Create the schedule, or update what differs",

@@ -75,8 +75,7 @@ func (o *operator) checkCards(facts sample.Facts) {
 }
 
 func TestAnOperatorsDay(t *testing.T) {
-	t.Parallel()
-	o := newOperator(t)
+	o := newScheduler(t)
 	facts := o.sampleFile(5000)
 	worker, log := o.start("worker")
 	// A relative path, and plain lines since this is no terminal.
@@ -106,8 +105,7 @@ func TestAnOperatorsDay(t *testing.T) {
 }
 
 func TestApplyKeepsWhatTheOperatorPaused(t *testing.T) {
-	t.Parallel()
-	o := newOperator(t)
+	o := newScheduler(t)
 	o.sampleFile(1000)
 	o.start("worker")
 	o.must("ingest", "--source", "sample.csv")
@@ -136,8 +134,7 @@ func TestApplyKeepsWhatTheOperatorPaused(t *testing.T) {
 }
 
 func TestAKilledWorkerLosesNothing(t *testing.T) {
-	t.Parallel()
-	o := newOperator(t)
+	o := newScheduler(t)
 	facts := o.sampleFile(60_000)
 	first, _ := o.start("worker")
 	o.must("schedule", "apply")
@@ -208,7 +205,7 @@ func TestMistakesAreStatus2AndNamedTogether(t *testing.T) {
 	for _, call := range [][]string{
 		{"ingest"}, {"ingest", "--source", "s3://bucket/x.csv"}, {"ingest", "--source", "x.csv", "--batch-rows", "0"},
 		{"ingest", "--source", "x.csv", "--concurrency", "100"}, {"ingest", "--source", "x.csv", "--rate", "-1"},
-		{"ingest", "rate", "--source", "x.csv"}, {"cards", "more"}, {"nonsense"}, {"etl", "--nonsense"},
+		{"ingest", "rate", "--source", "x.csv"}, {"cards", "more"}, {"nonsense"}, {"etl", "--nonsense"}, {"schedule"}, {"schedule", "nonsense"},
 	} {
 		if out, text, status := o.call(call...); status != 2 || text == "" || out != "" {
 			t.Errorf("starter %v ended with %d: %s%s", call, status, out, text)

@@ -72,6 +72,7 @@ func TestALoadWhoseAnswerIsLostIsNotLoadedTwice(t *testing.T) {
 	if got := p.value("SELECT count(*) FROM covid_cases"); got != int64(100) {
 		t.Errorf("%v rows", got)
 	}
+	p.etl()
 	p.reconcile()
 }
 

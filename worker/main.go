@@ -39,6 +39,10 @@ const (
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		fmt.Fprintln(os.Stderr, "usage: worker\n\nRuns the pipeline's workflows and activities until SIGTERM. It takes no arguments:\nits settings come from the environment, see docs/operations.md.")
+		os.Exit(2)
+	}
 	cfg, err := config.LoadWorker()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -188,7 +188,7 @@ func (m *model) dates() Dates {
 	}
 	for _, date := range days {
 		d := DateDifference{
-			Date: date,
+			Date:   date,
 			Source: tallyOf(date, m.shouldBeLive(), func(Entry) bool { return true }),
 			RawCompared: tallyOf(date, m.raw, func(e Entry) bool {
 				return !e.Retired && (e.Origin == Current || e.Origin == Older)

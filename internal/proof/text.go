@@ -19,6 +19,10 @@ func (r *Report) WriteText(w io.Writer) error {
 	if n := r.Raw.AwaitingRetirement; n > 0 {
 		fmt.Fprintf(t, "raw documents of older releases that wait for the end of a newer one: %d\n", n)
 	}
+	if r.Balanced && r.Raw.OfOtherSources > 0 {
+		fmt.Fprintln(t, "Balanced for what was compared: every record of it is in exactly one known place.")
+		return t.Flush()
+	}
 	if r.Balanced {
 		fmt.Fprintln(t, "Balanced: every record is in exactly one known place.")
 		return t.Flush()

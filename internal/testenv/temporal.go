@@ -10,6 +10,14 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
+// TemporalDefault gives the address of that server and the namespace that it comes
+// with, where schedules run at once: in a new one they may take minutes to begin.
+// Tests that use it must not run side by side.
+func TemporalDefault(t testing.TB) (address, namespace string) {
+	t.Helper()
+	return server(t, "TEST_TEMPORAL_ADDRESS"), client.DefaultNamespace
+}
+
 // Temporal gives the address of the Temporal server that all tests share, and a
 // new namespace in which no other test runs. It can be used at once.
 func Temporal(t testing.TB) (address, namespace string) {

@@ -1,11 +1,13 @@
 package warehouse_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -221,6 +223,24 @@ func TestSweepCountsAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	holds(t, db, []covid.Row{row(1, 1), row(2, 2)}, nil)
+}
+
+// A run with nothing to sweep does not wait for the loads of another.
+func TestSweptGenerationIsNotLocked(t *testing.T) {
+	t.Parallel()
+	db, url := started(t, 1)
+	if _, _, err := db.SweepGeneration(t.Context(), index, 1); err != nil {
+		t.Fatal(err)
+	}
+	at(t, url, func(conn *pgx.Conn) error {
+		if _, err := conn.Exec(t.Context(), "BEGIN; LOCK TABLE etl_state IN ROW EXCLUSIVE MODE"); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		_, _, err := db.SweepGeneration(ctx, index, 1)
+		return err
+	})
 }
 
 // Loads of the old generation run while the next begins and is swept: nobody
