@@ -44,14 +44,14 @@ func TestEveryErrorHasItsTypeAndRetry(t *testing.T) {
 	} {
 		got := classify(fmt.Errorf("doing something: %w", c.err))
 		var app *temporal.ApplicationError
-		if !errors.As(got, &app) || got != error(app) {
+		if !errors.As(got, &app) || got != error(app) { //nolint:errorlint // Temporal looks at the outermost error alone
 			t.Errorf("%v: the outermost error is %T", c.err, got)
 			continue
 		}
 		if app.Type() != c.kind || app.NonRetryable() == c.retry {
 			t.Errorf("%v: type %s, retried %t; want %s, %t", c.err, app.Type(), !app.NonRetryable(), c.kind, c.retry)
 		}
-		if again := classify(got); again != got {
+		if again := classify(got); again != got { //nolint:errorlint // it must be the very same
 			t.Errorf("%v: classified twice", c.err)
 		}
 	}

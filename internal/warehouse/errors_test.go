@@ -21,7 +21,7 @@ func TestExplain(t *testing.T) {
 	} {
 		err := explain(fmt.Errorf("load: %w", &pgconn.PgError{Code: code, Message: "what happened"}))
 		for _, class := range []error{ErrNotMigrated, ErrDenied, ErrUnavailable} {
-			if errors.Is(err, class) != (class == want) {
+			if errors.Is(err, class) != (class == want) { //nolint:errorlint // the very same error is meant
 				t.Errorf("%s: %v", code, err)
 			}
 		}

@@ -34,7 +34,6 @@ type model struct {
 	seq        [modelShards]int64
 	generation int
 	last       [modelShards]int64
-	swept      int
 	want       contents
 	made       map[covid.Key]int       // generation that wrote a row or reject last
 	lastGood   map[covid.Key]covid.Row // of the rejects that were rows before
