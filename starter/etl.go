@@ -72,7 +72,8 @@ func (a *app) triggerETL(ctx context.Context, c client.Client) (string, error) {
 	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(sayLateAfter)
+	late, again := time.After(sayLateAfter), time.NewTicker(triggerAgainAfter)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -91,8 +92,23 @@ func (a *app) triggerETL(ctx context.Context, c client.Client) (string, error) {
 				return id, nil
 			}
 		}
+		select {
+		case <-again.C:
+		default:
+			continue
+		}
+		if len(now.Info.RunningWorkflows) > 0 {
+			continue // the new run is waiting behind it
+		}
+		if err := schedule.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE}); err != nil {
+			return "", fmt.Errorf("trigger the schedule again: %w", err)
+		}
 	}
 }
+
+// triggerAgainAfter is when a trigger counts as lost: a schedule that was made a
+// moment ago may miss one. A run more than needed loads nothing.
+const triggerAgainAfter = 10 * time.Second
 
 // scheduleWithin is how long the server may take to answer about a schedule. In a
 // new namespace it needs some seconds before its schedules answer.

@@ -215,8 +215,8 @@ func TestETLContinuesAsNewWhereItStands(t *testing.T) {
 		env := etlEnv(t, f)
 		loads := 0
 		f.onLoad = func(activities.LoadInput) {
-			if loads++; loads > 10 {
-				env.SetContinueAsNewSuggested(true)
+			if loads++; loads > 10 { // by the environment's own goroutine
+				env.RegisterDelayedCallback(func() { env.SetContinueAsNewSuggested(true) }, 0)
 			}
 		}
 		env.ExecuteWorkflow(ETLWorkflow, in)
