@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"covidpipeline/internal/covid"
+	"covidpipeline/internal/testenv"
 	"covidpipeline/internal/warehouse"
 )
 
@@ -26,6 +29,46 @@ func BenchmarkLoad(b *testing.B) {
 			loadWindows(b, db, b.N, of)
 		})
 	}
+}
+
+// BenchmarkBare is the measure of BenchmarkLoad: the same rows by COPY and INSERT
+// ON CONFLICT into a table of five columns, without checkpoint, totals or ledger.
+func BenchmarkBare(b *testing.B) {
+	for _, rounds := range []int{1, 2} {
+		b.Run([]string{"", "first", "all changed"}[rounds], func(b *testing.B) {
+			url := testenv.Postgres(b)
+			at(b, url, func(conn *pgx.Conn) error {
+				_, err := conn.Exec(b.Context(), `CREATE TABLE bare (date date, state text, county text, new_cases int, new_deaths int, PRIMARY KEY (date, state, county));
+					CREATE TEMP TABLE incoming (LIKE bare) ON COMMIT DELETE ROWS`)
+				for round := 0; err == nil && round < rounds; round++ {
+					b.ResetTimer()
+					for n := 0; err == nil && n < b.N; n++ {
+						b.StopTimer()
+						rows := windowRows(n)
+						b.StartTimer()
+						err = loadBare(b, conn, rows, int32(round))
+					}
+				}
+				b.StopTimer()
+				b.ReportMetric(float64(b.N*benchRows)/b.Elapsed().Seconds(), "rows/s")
+				return err
+			})
+		})
+	}
+}
+
+func loadBare(b *testing.B, conn *pgx.Conn, rows []covid.Row, deaths int32) error {
+	return pgx.BeginFunc(b.Context(), conn, func(tx pgx.Tx) error {
+		source := pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
+			return []any{rows[i].Date.Time(), rows[i].State, rows[i].County, rows[i].NewCases.N, deaths}, nil
+		})
+		if _, err := tx.CopyFrom(b.Context(), pgx.Identifier{"incoming"}, []string{"date", "state", "county", "new_cases", "new_deaths"}, source); err != nil {
+			return err
+		}
+		_, err := tx.Exec(b.Context(), `INSERT INTO bare SELECT * FROM incoming ON CONFLICT (date, state, county)
+			DO UPDATE SET new_cases = excluded.new_cases, new_deaths = excluded.new_deaths`)
+		return err
+	})
 }
 
 // loadWindows loads b.N windows behind a sequence number; in every of-th row

@@ -59,7 +59,7 @@ func classOf(code string) error {
 		return ErrNotMigrated
 	case "42501": // privilege
 		return ErrDenied
-	case "55P03": // a lock was not to be had in time
+	case "55P03", "57014": // a lock was not to be had in time; stopped by a time limit of the server or an administrator
 		return ErrUnavailable
 	}
 	switch code[:min(2, len(code))] {

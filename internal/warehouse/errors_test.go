@@ -16,8 +16,8 @@ func TestExplain(t *testing.T) {
 		"42P01": ErrNotMigrated, "42703": ErrNotMigrated, "3F000": ErrNotMigrated,
 		"42501": ErrDenied, "28P01": ErrDenied, "28000": ErrDenied,
 		"08006": ErrUnavailable, "53100": ErrUnavailable, "53300": ErrUnavailable, "57P01": ErrUnavailable, "57P03": ErrUnavailable,
-		"58030": ErrUnavailable, "40001": ErrUnavailable, "40P01": ErrUnavailable, "55P03": ErrUnavailable,
-		"23505": nil, "57014": nil, "22P02": nil, "25006": nil, "": nil,
+		"58030": ErrUnavailable, "40001": ErrUnavailable, "40P01": ErrUnavailable, "55P03": ErrUnavailable, "57014": ErrUnavailable,
+		"23505": nil, "22P02": nil, "25006": nil, "": nil,
 	} {
 		err := explain(fmt.Errorf("load: %w", &pgconn.PgError{Code: code, Message: "what happened"}))
 		for _, class := range []error{ErrNotMigrated, ErrDenied, ErrUnavailable} {

@@ -1,6 +1,7 @@
 package warehouse_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"covidpipeline/internal/covid"
 	"covidpipeline/internal/testenv"
@@ -123,6 +126,48 @@ func TestRoles(t *testing.T) {
 	})
 	t.Run("loader", func(t *testing.T) { loads(t, with(t, admin, "loader", "maker")) })
 	t.Run("reader", func(t *testing.T) { reads(t, with(t, admin, "reader", "maker")) })
+	t.Run("grants at once", func(t *testing.T) { grantsAtOnce(t, admin) })
+}
+
+// grantsAtOnce migrates schemas of a database where not everybody has temporary
+// tables. They find the roles made and would meet at the grant to the loader:
+// a grant that is not committed holds up all of them until each has come there.
+func grantsAtOnce(t *testing.T, admin string) {
+	t.Helper()
+	execute(t, admin, "CREATE DATABASE closed OWNER maker")
+	execute(t, admin, "REVOKE TEMPORARY ON DATABASE closed FROM PUBLIC")
+	in := func(login, schema string) string {
+		u, err := url.Parse(with(t, admin, login, schema))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.Path = "/closed"
+		return u.String()
+	}
+	var urls []string
+	for i := range 4 {
+		schema := fmt.Sprint("c", i)
+		execute(t, in("maker", "public"), "CREATE SCHEMA "+schema)
+		urls = append(urls, in("maker", schema))
+	}
+	at(t, in("", "public"), func(conn *pgx.Conn) error {
+		if _, err := conn.Exec(t.Context(), "BEGIN; GRANT TEMPORARY ON DATABASE closed TO covid_reader"); err != nil {
+			return err
+		}
+		migrated := make(chan struct{})
+		go func() { migrateAtOnce(t, urls...); close(migrated) }()
+		eventually(t, func(context.Context) error {
+			n := value[int](t, admin, "SELECT count(*) FROM pg_stat_activity WHERE datname = 'closed' AND wait_event_type = 'Lock'")
+			if n < len(urls) {
+				return fmt.Errorf("%d migrations wait for the grant, want %d", n, len(urls))
+			}
+			return nil
+		})
+		_, err := conn.Exec(t.Context(), "ROLLBACK")
+		<-migrated
+		return err
+	})
+	loads(t, in("loader", "c0"))
 }
 
 // loads does everything that an ETL run does.

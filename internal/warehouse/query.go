@@ -2,10 +2,12 @@ package warehouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -24,6 +26,11 @@ func (db *DB) Query(ctx context.Context, sql string, args ...any) (columns []str
 		columns, rows, err = query(ctx, tx, sql, args)
 		return err
 	})
+	var stopped *pgconn.PgError
+	if errors.As(err, &stopped) && stopped.Code == "57014" {
+		// The server is there: the same statement would be stopped again.
+		return nil, nil, fmt.Errorf("query the warehouse: a statement may take %s: %w", queryTimeout, err)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("query the warehouse: %w", explain(err))
 	}

@@ -61,6 +61,28 @@ func TestQueryRefuses(t *testing.T) {
 	}
 }
 
+// A statement that the server stops is no sign that the server is away.
+func TestQueryStoppedByTheServer(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	db := openAt(t, url)
+	const slow = "SELECT pg_sleep(20)::text AS slow_query_of_the_test"
+	stopped := make(chan error)
+	go func() {
+		_, _, err := db.Query(t.Context(), slow)
+		stopped <- err
+	}()
+	eventually(t, func(context.Context) error {
+		if value[int](t, url, "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE query = $1 AND state = 'active'", slow) == 0 {
+			return errors.New("the statement does not run")
+		}
+		return nil
+	})
+	if err := <-stopped; err == nil || errors.Is(err, warehouse.ErrUnavailable) || !strings.Contains(err.Error(), "may take 30s") {
+		t.Errorf("stopped: %v", err)
+	}
+}
+
 func TestScanEndsEarly(t *testing.T) {
 	t.Parallel()
 	db, url := started(t, 1)

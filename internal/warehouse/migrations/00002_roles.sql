@@ -12,6 +12,8 @@ DO $$
 DECLARE
 	wanted text;
 BEGIN
+	-- Grants on the database collide when two schemas of it make them at once.
+	PERFORM pg_advisory_xact_lock(hashtextextended('covidpipeline roles', 0));
 	FOREACH wanted IN ARRAY ARRAY['covid_owner', 'covid_loader', 'covid_reader'] LOOP
 		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
 			BEGIN
