@@ -44,17 +44,11 @@ func (a *ETL) finish(ctx context.Context, in FinishETLInput) (FinishedETL, error
 	if cursor.Generation != in.Plan.Generation {
 		return FinishedETL{}, warehouse.ErrOvertaken
 	}
-	still, err := a.standsStill(ctx, in)
-	if err != nil {
-		return FinishedETL{}, err
-	}
 	var out FinishedETL
-	if !cursor.Swept && still {
-		rows, rejects, err := a.Warehouse.SweepGeneration(ctx, in.Index, in.Plan.Generation)
-		if err != nil {
+	if !cursor.Swept {
+		if out.Swept, err = a.sweep(ctx, in); err != nil {
 			return FinishedETL{}, err
 		}
-		out.Swept = rows + rejects
 		if cursor, _, err = a.Warehouse.State(ctx, in.Index); err != nil {
 			return FinishedETL{}, err
 		}
@@ -67,6 +61,17 @@ func (a *ETL) finish(ctx context.Context, in FinishETLInput) (FinishedETL, error
 	}
 	in.Counts.Swept = out.Swept
 	return out, a.Warehouse.FinishRun(ctx, in.Plan.Run, warehouse.RunCompleted, in.Counts, "")
+}
+
+// sweep removes what a rescan did not see, unless the index moved on meanwhile:
+// a document that an ingest moved behind the plan was not seen and is alive.
+func (a *ETL) sweep(ctx context.Context, in FinishETLInput) (swept int64, err error) {
+	still, err := a.standsStill(ctx, in)
+	if err != nil || !still {
+		return 0, err
+	}
+	rows, rejects, err := a.Warehouse.SweepGeneration(ctx, in.Index, in.Plan.Generation)
+	return rows + rejects, err
 }
 
 // compareTotals compares the number of keys in the warehouse with the number of

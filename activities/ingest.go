@@ -165,7 +165,8 @@ func (a *Ingest) startOfSource(ctx context.Context, uri string, out *Registered)
 		return nil, err
 	}
 	out.From = csvfile.Position{Offset: length}
-	return running, out.setHash(running)
+	out.Hash, out.Digest, err = keepHash(running)
+	return running, err
 }
 
 // resume decides whether the source still begins with what was read under the
@@ -180,8 +181,8 @@ func (a *Ingest) resume(ctx context.Context, in RegisterInput, r search.Release,
 		if err := hashPart(ctx, running, in.Source, header.Offset, r.Checkpoint.Offset-header.Offset, nil); err != nil {
 			return false, err
 		}
-		from := Registered{From: csvfile.Position(r.Checkpoint)}
-		if err := from.setHash(running); err != nil {
+		state, upTo, err := keepHash(running)
+		if err != nil {
 			return false, err
 		}
 		if err := hashPart(ctx, running, in.Source, r.Checkpoint.Offset, r.Read.Length-r.Checkpoint.Offset, nil); err != nil {
@@ -190,7 +191,7 @@ func (a *Ingest) resume(ctx context.Context, in RegisterInput, r search.Release,
 		if digest(running) != r.Read.Digest {
 			return false, nil
 		}
-		out.From, out.Hash, out.Digest = from.From, from.Hash, from.Digest
+		out.From, out.Hash, out.Digest = csvfile.Position(r.Checkpoint), state, upTo
 		out.Counts = BatchCounts(r.Counts)
 		out.Continued = true
 	}
@@ -204,13 +205,21 @@ func (a *Ingest) resume(ctx context.Context, in RegisterInput, r search.Release,
 	return true, err
 }
 
-func (r *Registered) setHash(running hash.Hash) error {
-	state, err := running.(encoding.BinaryMarshaler).MarshalBinary()
-	if err != nil {
-		return fmt.Errorf("keep the digest of the source: %w", err)
+// keepHash gives the state of a hash, to go on with later, and its digest so far.
+func keepHash(running hash.Hash) (state []byte, soFar string, err error) {
+	if state, err = running.(encoding.BinaryMarshaler).MarshalBinary(); err != nil {
+		return nil, "", fmt.Errorf("keep the digest of the source: %w", err)
 	}
-	r.Hash, r.Digest = state, digest(running)
-	return nil
+	return state, digest(running), nil
+}
+
+// takeUpHash goes on with a state that keepHash gave.
+func takeUpHash(state []byte) (hash.Hash, error) {
+	running := sha256.New()
+	if err := running.(encoding.BinaryUnmarshaler).UnmarshalBinary(state); err != nil {
+		return nil, fmt.Errorf("take up the digest of the source: %w", err)
+	}
+	return running, nil
 }
 
 func digest(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }

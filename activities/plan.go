@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"crypto/sha256"
-	"encoding"
 	"errors"
 	"fmt"
 	"hash"
@@ -105,18 +104,18 @@ func (a *Ingest) sameAsRead(ctx context.Context, in PlanInput, out Planned) erro
 	if err != nil || r.Read.Length <= in.From.Offset || (r.Read.Length > out.End.Offset && !out.EndOfSource) {
 		return err
 	}
-	running := sha256.New()
-	if err := running.(encoding.BinaryUnmarshaler).UnmarshalBinary(in.Hash); err != nil {
-		return fmt.Errorf("take up the digest of the source: %w", err)
+	running, err := takeUpHash(in.Hash)
+	if err != nil {
+		return err
 	}
 	return checkPart(ctx, running, in.Release.Source, in.From.Offset, r.Read.Length-in.From.Offset, r.Read.Digest)
 }
 
 // cut cuts what is there behind in.From.
 func (a *Ingest) cut(in PlanInput, out *Planned) error {
-	running := sha256.New()
-	if err := running.(encoding.BinaryUnmarshaler).UnmarshalBinary(in.Hash); err != nil {
-		return fmt.Errorf("take up the digest of the source: %w", err)
+	running, err := takeUpHash(in.Hash)
+	if err != nil {
+		return err
 	}
 	f, err := source.Open(in.Release.Source, in.From.Offset)
 	if err != nil {
@@ -127,11 +126,9 @@ func (a *Ingest) cut(in PlanInput, out *Planned) error {
 	if err != nil {
 		return sourceError(err)
 	}
-	var reg Registered
-	if err := reg.setHash(running); err != nil {
+	if out.Hash, out.Digest, err = keepHash(running); err != nil {
 		return err
 	}
-	out.Hash, out.Digest = reg.Hash, reg.Digest
 	out.Ranges, out.End, out.AtRecordEnd, out.EndOfSource = plan.Ranges, plan.End, plan.AtRecordEnd, !plan.More
 	return nil
 }
@@ -185,9 +182,9 @@ func (a *Ingest) sameSource(ctx context.Context, in PlanInput) (size int64, iden
 			csvfile.ErrChanged, in.Release.Source, info.Size, in.From.Offset)
 	}
 	if info.Identity != in.Identity {
-		running := sha256.New()
-		if err := running.(encoding.BinaryUnmarshaler).UnmarshalBinary(in.Hash); err != nil {
-			return 0, "", fmt.Errorf("take up the digest of the source: %w", err)
+		running, err := takeUpHash(in.Hash)
+		if err != nil {
+			return 0, "", err
 		}
 		return info.Size, info.Identity, checkPart(ctx, sha256.New(), in.Release.Source, 0, in.From.Offset, digest(running))
 	}

@@ -66,14 +66,25 @@ func (a *app) triggerETL(ctx context.Context, c client.Client) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("look at the schedule: %w", err)
 	}
-	known := runsOf(before)
-	if err := schedule.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE}); err != nil {
-		return "", fmt.Errorf("trigger the schedule: %w", err)
+	trigger := func() error {
+		err := schedule.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE})
+		if err != nil {
+			return fmt.Errorf("trigger the schedule: %w", err)
+		}
+		return nil
 	}
+	if err := trigger(); err != nil {
+		return "", err
+	}
+	return a.awaitRun(ctx, schedule, runsOf(before), trigger)
+}
+
+// awaitRun waits for a run that is not known and gives its id. A trigger that was
+// lost is repeated.
+func (a *app) awaitRun(ctx context.Context, schedule client.ScheduleHandle, known map[string]bool, trigger func() error) (string, error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	late, again := time.After(sayLateAfter), time.NewTicker(triggerAgainAfter)
-	defer again.Stop()
+	late, triggered := time.After(sayLateAfter), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -92,16 +103,14 @@ func (a *app) triggerETL(ctx context.Context, c client.Client) (string, error) {
 				return id, nil
 			}
 		}
-		select {
-		case <-again.C:
-		default:
-			continue
-		}
-		if len(now.Info.RunningWorkflows) > 0 {
-			continue // the new run is waiting behind it
-		}
-		if err := schedule.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE}); err != nil {
-			return "", fmt.Errorf("trigger the schedule again: %w", err)
+		switch {
+		case len(now.Info.RunningWorkflows) > 0:
+			triggered = time.Now() // the new run waits behind it
+		case time.Since(triggered) > triggerAgainAfter:
+			if err := trigger(); err != nil {
+				return "", err
+			}
+			triggered = time.Now()
 		}
 	}
 }

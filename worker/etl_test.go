@@ -1,12 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
-
-	"go.temporal.io/sdk/testsuite"
 
 	"covidpipeline/activities"
 	"covidpipeline/internal/covid"
@@ -17,11 +14,7 @@ import (
 func TestTwoRunsAtOnceLoadEverythingOnce(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
-	var all []string
-	for i := range 40 {
-		all = append(all, days(fmt.Sprintf("County %c%c", 'A'+i%26, 'A'+i/26), 800))
-	}
-	p.ingest(p.file("cases.csv", source(all...)), workflows.IngestOptions{BatchRows: 5000})
+	p.ingest(p.file("cases.csv", source(many(40))), workflows.IngestOptions{BatchRows: 5000})
 	a, b := p.startETL(), p.startETL()
 	one, two := result[workflows.ETLResult](p, a), result[workflows.ETLResult](p, b)
 	if one.Overtaken && two.Overtaken {
@@ -38,34 +31,18 @@ func TestALoadWhoseAnswerIsLostIsNotLoadedTwice(t *testing.T) {
 	p := newPipeline(t)
 	p.ingest(p.file("cases.csv", source(days("Coconino", 100))), workflows.IngestOptions{})
 	etl := &activities.ETL{Search: p.es, Warehouse: p.db, Rules: covid.DefaultRules}
-	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestActivityEnvironment()
-	env.RegisterActivity(etl)
-	call := func(f any, in, out any) {
-		t.Helper()
-		value, err := env.ExecuteActivity(f, in)
-		if err == nil {
-			err = value.Get(out)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	var plan activities.ExtractPlan
-	call(etl.PlanExtract, activities.PlanExtractInput{Index: p.index}, &plan)
-	var window, again activities.Extracted
+	s := p.steps(etl)
+	plan := do[activities.ExtractPlan](s, etl.PlanExtract, activities.PlanExtractInput{Index: p.index})
 	in := activities.WindowInput{Index: p.index, Run: plan.Run, From: -1, UpTo: plan.Shards[0].UpTo}
-	call(etl.Extract, in, &window)
-	call(etl.Extract, in, &again)
+	window := do[activities.Extracted](s, etl.Extract, in)
+	again := do[activities.Extracted](s, etl.Extract, in)
 	if window != again || window.Docs != 100 {
 		t.Errorf("extracted %+v, again %+v", window, again)
 	}
-	var made activities.Transformed
-	call(etl.Transform, activities.TransformInput{Run: plan.Run, From: -1}, &made)
+	do[activities.Transformed](s, etl.Transform, activities.TransformInput{Run: plan.Run, From: -1})
 	load := activities.LoadInput{Index: p.index, Run: plan.Run, Generation: plan.Generation, From: -1, Window: window}
-	var first, second struct{ Extracted, Inserted int64 }
-	call(etl.Load, load, &first)
-	call(etl.Load, load, &second)
+	first := do[activities.LoadCounts](s, etl.Load, load)
+	second := do[activities.LoadCounts](s, etl.Load, load)
 	if first != second || first.Inserted != 100 {
 		t.Errorf("loaded %+v, again %+v", first, second)
 	}

@@ -36,7 +36,7 @@ func (p *pipeline) steps(activities any) *steps {
 func do[Out any](s *steps, activity, in any) (out Out) {
 	s.Helper()
 	value, err := s.env.ExecuteActivity(activity, in)
-	if err == nil && value.HasValue() {
+	if err == nil {
 		err = value.Get(&out)
 	}
 	if err != nil {

@@ -31,9 +31,9 @@ type Plan struct {
 
 // Cut reads a source from a position on and cuts it into ranges: r begins at
 // from.Offset. Every byte from there to the plan's end is in exactly one range,
-// and has been written to running, a hash of the standard library. Bytes behind the end of a plan are those that
-// may yet become another record (not Final: a line without its newline, quotes
-// that are open), or More.
+// and has been written to running, a hash of the standard library. Bytes behind
+// the end of a plan are those that may yet become another record (not Final: a
+// line without its newline, quotes that are open), or More.
 func Cut(r io.Reader, from Position, running hash.Hash, lim Limits) (Plan, error) {
 	if lim.Bytes == 0 {
 		lim.Bytes = DefaultBytes
