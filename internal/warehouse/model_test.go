@@ -65,6 +65,13 @@ func (m *model) rewind() {
 func (m *model) write(t *rapid.T) {
 	n := rapid.IntRange(0, modelKeys-1).Draw(t, "key")
 	d := document{key: n, row: row(n, rapid.Int32Range(0, 1).Draw(t, "new cases"))}
+	d.row.NewCases.Known = rapid.Bool().Draw(t, "known")
+	if !d.row.NewCases.Known {
+		d.row.NewCases.N = 0
+	}
+	d.row.Date += covid.Date(rapid.SampledFrom([]int{0, 1, 40}).Draw(t, "day"))
+	d.row.State = rapid.SampledFrom([]string{"", "Ohio", "ohio"}).Draw(t, "state")
+	d.row.County = rapid.SampledFrom([]string{"", "Washington"}).Draw(t, "county")
 	d.row.Release = rapid.Int64Range(1, 9).Draw(t, "release")
 	switch rapid.IntRange(0, 4).Draw(t, "kind") {
 	case 0:
@@ -245,6 +252,7 @@ func TestLoadsAreTheModel(t *testing.T) {
 			"": func(rt *rapid.T) {
 				compare(rt, db, m.want)
 				m.compareLastGood(rt, db)
+				m.compareSums(rt, db)
 				for s, c := range cursorOf(rt, db).Shards {
 					if c.LastSeq != m.last[s] {
 						rt.Fatalf("shard %d is at %d, want %d", s, c.LastSeq, m.last[s])
@@ -279,7 +287,7 @@ func (m *model) isTheIndex(t *rapid.T) {
 }
 
 func (m *model) compareLastGood(t *rapid.T, db *warehouse.DB) {
-	_, rows, err := db.Query(t.Context(), `SELECT replace(key::text, '-', ''), (last_good->>'new_cases')::int
+	_, rows, err := db.Query(t.Context(), `SELECT replace(key::text, '-', ''), coalesce((last_good->>'new_cases')::int, 0)
 		FROM covid_rejects WHERE last_good IS NOT NULL`)
 	if err != nil {
 		t.Fatal(err)

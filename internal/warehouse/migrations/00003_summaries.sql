@@ -19,9 +19,10 @@ CREATE TABLE covid_monthly (
 	county      text   NOT NULL, -- records without a county are left out
 	records     bigint NOT NULL,
 	new_cases   bigint NOT NULL,
-	known_cases bigint NOT NULL,
-	UNIQUE NULLS NOT DISTINCT (month, state, county)
+	known_cases bigint NOT NULL
 ) WITH (fillfactor = 70);
+-- Two long names would not fit into an entry of an index: a digest stands for the rest.
+CREATE UNIQUE INDEX covid_monthly_place ON covid_monthly (month, state, left(county, 200), hashtextextended(county, 0)) NULLS NOT DISTINCT;
 
 -- Finds the records of a day and a state that covid_daily names.
 DROP INDEX covid_cases_date;
@@ -65,7 +66,7 @@ BEGIN
 			coalesce(sum(sign) FILTER (WHERE new_cases IS NOT NULL), 0)
 		FROM changed WHERE county IS NOT NULL GROUP BY month, state, county
 		HAVING sum(sign) <> 0 OR sum(sign * new_cases) <> 0 OR sum(sign) FILTER (WHERE new_cases IS NOT NULL) <> 0
-		ON CONFLICT (month, state, county) DO UPDATE SET records = s.records + excluded.records,
+		ON CONFLICT (month, state, left(county, 200), hashtextextended(county, 0)) DO UPDATE SET records = s.records + excluded.records,
 			new_cases = s.new_cases + excluded.new_cases, known_cases = s.known_cases + excluded.known_cases
 		RETURNING records
 	) SELECT bool_or(records = 0) FROM written' INTO emptied;

@@ -1,0 +1,150 @@
+package warehouse_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"covidpipeline/internal/covid"
+	"covidpipeline/internal/warehouse"
+)
+
+// group is what a row of a summary stands for: a day and a state, or a month, a
+// state and a county.
+type group struct{ day, state, county string }
+
+// sums are a row of a summary.
+type sums struct{ records, cases, knownCases, deaths, knownDeaths int64 }
+
+// compareSums compares the summaries with the sums of the model's rows.
+func (m *model) compareSums(t tester, db *warehouse.DB) {
+	t.Helper()
+	daily, monthly := map[group]sums{}, map[group]sums{}
+	for _, r := range m.want.rows {
+		add(daily, group{day: r.Date.String(), state: r.State}, r)
+		if r.County != "" {
+			add(monthly, group{r.Date.String()[:7] + "-01", r.State, r.County}, r)
+		}
+	}
+	for g, s := range monthly {
+		s.deaths, s.knownDeaths = 0, 0
+		monthly[g] = s
+	}
+	compareSummary(t, db, "SELECT date::text, state, '', records, new_cases, known_cases, new_deaths, known_deaths FROM covid_daily", daily)
+	compareSummary(t, db, "SELECT month::text, state, county, records, new_cases, known_cases, 0::bigint, 0::bigint FROM covid_monthly", monthly)
+}
+
+func add(summary map[group]sums, g group, r covid.Row) {
+	s := summary[g]
+	s.records++
+	if r.NewCases.Known {
+		s.cases, s.knownCases = s.cases+int64(r.NewCases.N), s.knownCases+1
+	}
+	if r.NewDeaths.Known {
+		s.deaths, s.knownDeaths = s.deaths+int64(r.NewDeaths.N), s.knownDeaths+1
+	}
+	summary[g] = s
+}
+
+func compareSummary(t tester, db *warehouse.DB, sql string, want map[group]sums) {
+	t.Helper()
+	_, rows, err := db.Query(t.Context(), sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[group]sums{}
+	for _, r := range rows {
+		state, _ := r[1].(string)
+		g := group{r[0].(string), state, r[2].(string)}
+		if _, twice := got[g]; twice {
+			t.Fatalf("%+v is there twice", g)
+		}
+		got[g] = sums{r[3].(int64), r[4].(int64), r[5].(int64), r[6].(int64), r[7].(int64)}
+	}
+	if !maps.Equal(got, want) {
+		t.Fatalf("%s\n%+v\nwant\n%+v", sql, got, want)
+	}
+}
+
+// differences counts the rows of the summaries that are not the sums of the
+// table, and the sums that are no row.
+const differences = `WITH daily AS (
+	SELECT date, state, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases, count(new_cases) AS known_cases,
+		coalesce(sum(new_deaths), 0) AS new_deaths, count(new_deaths) AS known_deaths FROM covid_cases GROUP BY date, state
+), monthly AS (
+	SELECT date_trunc('month', date)::date AS month, state, county, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases,
+		count(new_cases) AS known_cases FROM covid_cases WHERE county IS NOT NULL GROUP BY 1, state, county
+) SELECT (SELECT count(*) FROM ((TABLE daily EXCEPT ALL TABLE covid_daily) UNION ALL (TABLE covid_daily EXCEPT ALL TABLE daily)) d)
+	+ (SELECT count(*) FROM ((TABLE monthly EXCEPT ALL TABLE covid_monthly) UNION ALL (TABLE covid_monthly EXCEPT ALL TABLE monthly)) m)`
+
+// Shards that load the same days, states and counties at once neither wait for
+// each other for ever nor lose a sum.
+func TestSumsOfShardsSideBySide(t *testing.T) {
+	t.Parallel()
+	const shards, windows = 4, 12
+	db, url := started(t, shards)
+	var all sync.WaitGroup
+	for shard := range shards {
+		all.Go(func() {
+			for n := range windows {
+				in := window(int64(n)-1, int64(n))
+				in.Shard = shard
+				for i := range 60 {
+					// Windows change the rows of the window before, refuse some, retire some.
+					r := row(shard*1000+(n/2)*60+i, int32(n))
+					r.Date, r.State = covid.Date(18300+(i*7+shard)%40), fmt.Sprint("State ", (i*5+n)%3)
+					r.County = strings.Repeat("long ", (i%2)*300) + fmt.Sprint("County ", i%4)
+					switch (i + n) % 7 {
+					case 5:
+						bad := reject(0, "bad")
+						bad.Key = r.Key
+						in.Rejects = append(in.Rejects, bad)
+					case 6:
+						in.Retired = append(in.Retired, r.Key)
+					default:
+						in.Rows = append(in.Rows, r)
+					}
+				}
+				if _, err := db.Load(t.Context(), in); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := value[int64](t, url, differences); n != 0 {
+		t.Errorf("%d sums differ from the rows", n)
+	}
+	if n := value[int64](t, url, "SELECT count(*) FROM covid_daily"); n == 0 {
+		t.Error("there are no sums")
+	}
+}
+
+// A warehouse of the version before, with rows, gets the sums of its rows.
+func TestSumsOfAnOlderWarehouse(t *testing.T) {
+	t.Parallel()
+	db, url := started(t, 1)
+	load(t, db, window(-1, 5, windowRows(0)[:500]...))
+	execute(t, url, "TRUNCATE covid_daily, covid_monthly")
+	if n := value[int64](t, url, differences); n == 0 {
+		t.Fatal("the sums are there")
+	}
+	migration, err := os.ReadFile("migrations/00003_summaries.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	up, down, _ := strings.Cut(string(migration), "-- +goose Down")
+	execute(t, url, down)
+	execute(t, url, up)
+	if n := value[int64](t, url, differences); n != 0 {
+		t.Errorf("%d sums differ from the rows", n)
+	}
+	execute(t, url, "TRUNCATE covid_cases")
+	if n := value[int64](t, url, "SELECT count(*) FROM covid_daily") + value[int64](t, url, "SELECT count(*) FROM covid_monthly"); n != 0 {
+		t.Errorf("an emptied table has %d sums", n)
+	}
+}
