@@ -1,6 +1,6 @@
 // Command starter is the operator's command: it starts ingests, runs and
 // reconciles the schedule, proves that every record is accounted for, and prints
-// the dashboard's cards. `starter help VERB` shows each with examples.
+// or serves the dashboard's cards. `starter help VERB` shows each with examples.
 //
 // Exit status: 0 done, 1 the job or the proof failed, 2 usage or configuration.
 package main
@@ -101,7 +101,7 @@ func (a *app) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see `%s --help`", err, c.CommandPath())
 	})
-	root.AddCommand(a.ingestCommand(), a.scheduleCommand(), a.etlCommand(), a.reconcileCommand(), a.cardsCommand())
+	root.AddCommand(a.ingestCommand(), a.scheduleCommand(), a.etlCommand(), a.reconcileCommand(), a.cardsCommand(), a.serveCommand())
 	return root
 }
 
@@ -139,10 +139,18 @@ const sayLateAfter = 5 * time.Second
 
 // warehouse connects to the warehouse.
 func (a *app) warehouse(ctx context.Context) (*warehouse.DB, error) {
-	if a.cfg.Database.URL == "" {
-		return nil, usagef("DATABASE_URL is not set: the address of the warehouse (`source .dev/env` sets that of the local stack)")
+	url, err := a.databaseURL()
+	if err != nil {
+		return nil, err
 	}
-	return warehouse.Open(ctx, a.cfg.Database.URL.Reveal())
+	return warehouse.Open(ctx, url)
+}
+
+func (a *app) databaseURL() (string, error) {
+	if a.cfg.Database.URL == "" {
+		return "", usagef("DATABASE_URL is not set: the address of the warehouse (`source .dev/env` sets that of the local stack)")
+	}
+	return a.cfg.Database.URL.Reveal(), nil
 }
 
 func (a *app) printJSON(v any) error {

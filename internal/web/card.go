@@ -1,0 +1,234 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"html/template"
+	"strings"
+	"time"
+
+	"github.com/go-analyze/charts"
+
+	"covidpipeline/dashboards"
+	"covidpipeline/internal/warehouse"
+)
+
+// rowsShown is how many rows of a table are on a page.
+const rowsShown = 50
+
+// cardView is a card with its data as the template shows it.
+type cardView struct {
+	dashboards.Card
+	CSV     string // the download's address
+	Rows    [][]cell
+	Total   int // rows of the result
+	Value   cell
+	Figures []template.HTML
+	Slices  []sliceView
+	Bars    []barView
+	Pages   pagesView
+}
+
+// cell is a value as text; Number says to which side it belongs.
+type cell struct {
+	Text    string
+	Number  bool
+	Unknown bool
+}
+
+// pagesView leads through a long table.
+type pagesView struct {
+	First, Last, Number, Count int
+	Previous, Next             string
+}
+
+// sliceView is a slice of a donut and its line in the legend.
+type sliceView struct {
+	Slot  int
+	Label string
+	Value cell
+	Share string
+}
+
+// barView is a bar: from a place to a place of a thousand.
+type barView struct {
+	Label    string
+	Value    cell
+	From, To int
+	Negative bool
+}
+
+// Width gives a bar's length.
+func (b barView) Width() int { return b.To - b.From }
+
+func (c *cardView) read(ctx context.Context, db *warehouse.DB, choice dashboards.Choice, number int) error {
+	sql, args, err := dashboards.Compile(c.SQL, choice)
+	if err != nil {
+		return fmt.Errorf("card %q: %w", c.Title, err)
+	}
+	_, rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return fmt.Errorf("card %q: %w", c.Title, err)
+	}
+	query := queryOf(choice)
+	c.CSV, c.Total = address("/cards/"+c.Name+".csv", query), len(rows)
+	switch c.Chart {
+	case dashboards.Number:
+		c.Value = cell{Unknown: true}
+		if len(rows) > 0 {
+			c.Value = cellOf(rows[0][0])
+		}
+	case dashboards.Donut:
+		err = c.donut(rows)
+	case dashboards.Bars:
+		c.bars(rows)
+	case dashboards.Line:
+		err = c.lines(rows)
+	case dashboards.Table:
+		if len(rows) > rowsShown {
+			query.Set(tabParam, c.Tab)
+			c.Pages = pagesOf(len(rows), number, func(n int) string {
+				return address("/", with(query, pageParam, fmt.Sprint(n))) + "#" + c.Name
+			})
+			rows = rows[c.Pages.First-1 : c.Pages.Last]
+		}
+		c.Rows = cellsOf(rows)
+	}
+	return err
+}
+
+func pagesOf(total, number int, address func(int) string) pagesView {
+	count := (total + rowsShown - 1) / rowsShown
+	number = min(number, count)
+	p := pagesView{First: (number-1)*rowsShown + 1, Last: min(number*rowsShown, total), Number: number, Count: count}
+	if number > 1 {
+		p.Previous = address(number - 1)
+	}
+	if number < count {
+		p.Next = address(number + 1)
+	}
+	return p
+}
+
+// donut draws what is above 0; the legend has all of it.
+func (c *cardView) donut(rows [][]any) error {
+	var total int64
+	var values []float64
+	for _, row := range rows {
+		n, _ := row[1].(int64)
+		total += n
+	}
+	for i, row := range rows {
+		label, _ := row[0].(string)
+		v := sliceView{Slot: i, Label: label, Value: cellOf(row[1])}
+		if label == "Other" {
+			v.Slot = slots - 1
+		}
+		n, _ := row[1].(int64)
+		if total > 0 && !v.Value.Unknown {
+			v.Share = fmt.Sprintf("%.1f %%", 100*float64(n)/float64(total))
+		}
+		// A value that is left out keeps its place, so that colours stay in step.
+		values = append(values, float64(max(n, 0)))
+		c.Slices = append(c.Slices, v)
+	}
+	if total <= 0 {
+		return nil
+	}
+	figure, err := donut(c.Name, c.Title, fmt.Sprintf("A donut of %d slices, %s in all. The table beside it has the numbers.", len(rows), grouped(total)),
+		grouped(total), "cases in all", values)
+	c.Figures = []template.HTML{figure}
+	return err
+}
+
+// bars lays the bars out between the lowest and the highest value, 0 included.
+func (c *cardView) bars(rows [][]any) {
+	var low, high int64
+	for _, row := range rows {
+		n, _ := row[1].(int64)
+		low, high = min(low, n), max(high, n)
+	}
+	place := func(n int64) int {
+		if high == low {
+			return 0
+		}
+		return int(float64(n-low) / float64(high-low) * 1000)
+	}
+	for _, row := range rows {
+		label, _ := row[0].(string)
+		n, _ := row[1].(int64)
+		b := barView{Label: label, Value: cellOf(row[1]), From: place(min(n, 0)), To: place(max(n, 0)), Negative: n < 0}
+		c.Bars = append(c.Bars, b)
+	}
+}
+
+// lines draws the measures over the days, once wide and once for a phone.
+func (c *cardView) lines(rows [][]any) error {
+	c.Rows = cellsOf(rows)
+	if len(rows) < 2 {
+		return nil
+	}
+	days := make([]string, len(rows))
+	series := make([][]float64, len(c.Measures))
+	for i := range series {
+		series[i] = make([]float64, len(rows))
+	}
+	for i, row := range rows {
+		days[i] = row[0].(time.Time).Format(time.DateOnly)
+		for j := range series {
+			series[j][i] = charts.GetNullValue()
+			if n, known := row[1+j].(int64); known {
+				series[j][i] = float64(n)
+			}
+		}
+	}
+	text := fmt.Sprintf("%s from %s to %s. The table below has the numbers.", c.Description, days[0], days[len(days)-1])
+	wide, err := lines(c.Name, c.Title, text, 1180, 330, 9, days, series)
+	if err != nil {
+		return err
+	}
+	narrow, err := lines(c.Name+"-phone", c.Title, text, 380, 300, 3, days, series)
+	c.Figures = []template.HTML{wide, narrow}
+	return err
+}
+
+func cellsOf(rows [][]any) [][]cell {
+	all := make([][]cell, len(rows))
+	for i, row := range rows {
+		all[i] = make([]cell, len(row))
+		for j, v := range row {
+			all[i][j] = cellOf(v)
+		}
+	}
+	return all
+}
+
+func cellOf(value any) cell {
+	switch v := value.(type) {
+	case nil:
+		return cell{Unknown: true}
+	case int64:
+		return cell{Text: grouped(v), Number: true}
+	case time.Time:
+		return cell{Text: v.Format(time.DateOnly)}
+	}
+	return cell{Text: fmt.Sprint(value)}
+}
+
+// thin separates groups of digits: a narrow space at which no line breaks.
+const thin = "\u202f"
+
+// grouped writes a number with its digits in groups of three.
+func grouped(n int64) string {
+	digits := fmt.Sprint(n)
+	sign := ""
+	if n < 0 {
+		sign, digits = "\u2212", digits[1:]
+	}
+	var groups []string
+	for len(digits) > 3 {
+		groups = append([]string{digits[len(digits)-3:]}, groups...)
+		digits = digits[:len(digits)-3]
+	}
+	return sign + strings.Join(append([]string{digits}, groups...), thin)
+}

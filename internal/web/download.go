@@ -1,0 +1,72 @@
+package web
+
+import (
+	"encoding/csv"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"covidpipeline/dashboards"
+)
+
+// download gives all of a card's rows as CSV, with the filters.
+func (s *Server) download(w http.ResponseWriter, r *http.Request) {
+	name, isCSV := strings.CutSuffix(r.PathValue("file"), ".csv")
+	card, found := dashboards.Find(name)
+	if !isCSV || !found {
+		s.fail(w, problem{http.StatusNotFound, "There is no such card", "The dashboard at / has the addresses of all of them."})
+		return
+	}
+	choice, err := choiceOf(r.URL.Query())
+	if err != nil {
+		s.fail(w, problem{http.StatusBadRequest, "The filters cannot be used", err.Error() + "."})
+		return
+	}
+	sql, columns := card.Full()
+	sql, args, err := dashboards.Compile(sql, choice)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	_, rows, err := s.DB.Query(r.Context(), sql, args...)
+	if err != nil {
+		s.failed(w, r, fmt.Errorf("card %q: %w", card.Title, err))
+		return
+	}
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+card.Name+`.csv"`)
+	out := csv.NewWriter(w)
+	line := make([]string, len(columns))
+	for i, c := range columns {
+		line[i] = c.Name
+	}
+	out.Write(line) //nolint:errcheck // Flush and Error below tell
+	for _, row := range rows {
+		for i, v := range row {
+			line[i] = field(v)
+		}
+		out.Write(line) //nolint:errcheck // Flush and Error below tell
+	}
+	out.Flush()
+	if err := out.Error(); err != nil {
+		s.Log.Info("download ended early", "card", card.Name, "error", err)
+	}
+}
+
+// field gives a value for CSV. A text that a spreadsheet would run as a formula
+// gets an apostrophe in front, which makes it text there; numbers stay numbers.
+func field(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case time.Time:
+		return v.Format(time.DateOnly)
+	case string:
+		if v != "" && strings.ContainsRune("=+-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20", []rune(v)[0]) {
+			return "'" + v
+		}
+		return v
+	}
+	return fmt.Sprint(value)
+}

@@ -1,0 +1,157 @@
+// Package web is the built-in page: the cards of package dashboards as HTML made
+// on the server, for a machine without Metabase. It needs no other asset than
+// its own, works offline and without a script, and only reads.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"covidpipeline/internal/warehouse"
+)
+
+// Server answers with the page. DB is read alone: open it with
+// warehouse.OpenReader.
+type Server struct {
+	DB  *warehouse.DB
+	Log *slog.Logger
+}
+
+// Limits of a connection. A page takes a fraction of a second; a download of
+// every county over a slow line may take a while.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	writeTimeout  = 60 * time.Second
+	idleTimeout   = 2 * time.Minute
+	drainTimeout  = 10 * time.Second
+	maxHeader     = 32 << 10 // bytes; every state of a long list fits
+)
+
+// Serve answers on the listener until the context ends, and then lets the
+// answers under way finish.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler:           s.Handler(isLoopback(l.Addr())),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve the page: %w", err)
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		return fmt.Errorf("end the page: %w", err)
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the page: %w", err)
+	}
+	return nil
+}
+
+func isLoopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// Handler gives the page's handler. One that is reached over loopback alone
+// refuses other hosts' names.
+func (s *Server) Handler(loopback bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.page)
+	mux.HandleFunc("GET /rejects", s.rejects)
+	mux.HandleFunc("GET /cards/{file}", s.download)
+	mux.HandleFunc("GET /static/{file}", static)
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
+		s.fail(w, problem{http.StatusNotFound, "There is no such page", "The dashboard is at /."})
+	})
+	return guard(mux, loopback)
+}
+
+// policy lets a page load nothing but its own style, script and data, run
+// nothing that stands in it, and be shown in no frame.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guard sets the headers of every answer. Over loopback it also refuses a name
+// that is not this machine's: a foreign web site could point its own name here
+// and have the reader's browser read the page for it (DNS rebinding).
+func guard(next http.Handler, loopback bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		if loopback && !localName(r.Host) {
+			http.Error(w, "This page answers to localhost alone. Open it as http://127.0.0.1 with its port.", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func localName(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	if name == "localhost" || name == "[::1]" {
+		return true
+	}
+	ip := net.ParseIP(name)
+	return ip != nil && ip.IsLoopback()
+}
+
+// problem is an error as a page: what is wrong, and what to do.
+type problem struct {
+	Status   int
+	Title    string
+	Sentence string
+}
+
+// problemOf explains an error of the warehouse.
+func problemOf(err error) problem {
+	switch {
+	case errors.Is(err, warehouse.ErrNotMigrated):
+		return problem{http.StatusServiceUnavailable, "The warehouse is not ready",
+			"Its tables are missing or those of another version. Run the hourly job once (starter etl) with a worker of this version, then load this page again."}
+	case errors.Is(err, warehouse.ErrDenied):
+		return problem{http.StatusServiceUnavailable, "The warehouse refused access",
+			"The user of DATABASE_URL has to be a member of covid_reader: GRANT covid_reader TO that user."}
+	case errors.Is(err, warehouse.ErrUnavailable):
+		return problem{http.StatusServiceUnavailable, "The warehouse does not answer",
+			"Check that PostgreSQL runs and is reached at DATABASE_URL, then load this page again."}
+	}
+	return problem{http.StatusInternalServerError, "The page could not be made",
+		"Load it again. If it stays so, the log of `starter serve` has the error."}
+}
+
+// failed answers with the page of an error. A reader who has gone gets none.
+func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return
+	}
+	s.Log.Error("page failed", "path", r.URL.Path, "error", err)
+	s.fail(w, problemOf(err))
+}
+
+func (s *Server) fail(w http.ResponseWriter, p problem) {
+	s.write(w, p.Status, "problem", p)
+}
