@@ -183,7 +183,7 @@ func (c *cardView) lines(rows [][]any) error {
 		}
 	}
 	text := fmt.Sprintf("%s from %s to %s. The table below has the numbers.", c.Description, days[0], days[len(days)-1])
-	wide, err := lines(c.Name, c.Title, text, 1180, 330, 9, days, series)
+	wide, err := lines(c.Name, c.Title, text, 1180, 330, 8, days, series)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func donut(name, title, description, middle, caption string, values []float64) (
 	const size = 300
 	p := painter(size, size)
 	o := charts.NewDoughnutChartOptionWithData(values)
-	o.Legend.Show = charts.Ptr(false)
+	o.Theme, o.Legend.Show = theme(), charts.Ptr(false)
 	o.RadiusRing, o.RadiusCenter, o.SegmentGap = "48%", "33%", 2
 	o.Padding = charts.NewBoxEqual(2)
 	for i := range o.SeriesList {
@@ -68,7 +68,7 @@ func donut(name, title, description, middle, caption string, values []float64) (
 func lines(name, title, description string, width, height, labels int, days []string, series [][]float64) (template.HTML, error) {
 	p := painter(width, height)
 	o := charts.NewLineChartOptionWithData(series)
-	o.Legend.Show = charts.Ptr(false)
+	o.Theme, o.Legend.Show = theme(), charts.Ptr(false)
 	o.Symbol.Shape = charts.SymbolNone
 	o.XAxis.Labels, o.XAxis.LabelCount, o.XAxis.BoundaryGap = days, labels, charts.Ptr(false)
 	o.XAxis.LabelFontStyle.FontSize = 9
