@@ -19,7 +19,7 @@ import (
 // details sets the current details: a headline, what follows it, and where the
 // manual is. The Web UI cuts off the last line, so that is an empty one.
 func details(ctx workflow.Context, phase, what, more string) {
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**: %s\n\n%s\n*Manual: docs/operations.md*\n\n&nbsp;\n", phase, what, more))
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**: %s\n\n%s\n*Manual: docs/operations.md*\n\n\u00a0\n", phase, what, more))
 }
 
 // progressCells is the width of a progress bar in characters.
