@@ -15,8 +15,8 @@ import (
 // Exec runs a command with servers of its own, on free ports and with fresh data
 // in the state folder's test, and stops them when it has ended. The command finds
 // them in TEST_ELASTICSEARCH_URL, TEST_DATABASE_URL, TEST_TEMPORAL_ADDRESS and
-// TEST_TEMPORAL_UI, and a browser in TEST_CHROMIUM. It gives the exit status of the
-// command; an error means that it was not run.
+// TEST_TEMPORAL_UI, a browser in TEST_CHROMIUM and the script axe-core in TEST_AXE. It
+// gives the exit status of the command; an error means that it was not run.
 func (s *Stack) Exec(ctx context.Context, command []string) (status int, err error) {
 	unlock, err := s.lockTests()
 	if err != nil {
@@ -34,6 +34,10 @@ func (s *Stack) Exec(ctx context.Context, command []string) (status int, err err
 	if err != nil {
 		return 0, err
 	}
+	axe, err := Axe(ctx, s.Root, note)
+	if err != nil {
+		return 0, err
+	}
 	servers, err := s.startTest(ctx, tools)
 	defer func() { err = errors.Join(err, s.stopTest(servers)) }()
 	if err != nil {
@@ -47,6 +51,7 @@ func (s *Stack) Exec(ctx context.Context, command []string) (status int, err err
 		"TEST_TEMPORAL_ADDRESS="+servers[2].Addr(),
 		"TEST_TEMPORAL_UI="+servers[2].UIURL(),
 		"TEST_CHROMIUM="+browser,
+		"TEST_AXE="+axe,
 	)
 	inGroup(cmd)
 	err = cmd.Run()

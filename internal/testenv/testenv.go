@@ -41,6 +41,13 @@ func Chromium(t testing.TB) string {
 	return server(t, "TEST_CHROMIUM")
 }
 
+// Axe gives the path of axe-core, a script that judges whether a page can be used
+// by everybody.
+func Axe(t testing.TB) string {
+	t.Helper()
+	return server(t, "TEST_AXE")
+}
+
 // Environ is the environment for a program that a test starts.
 func Environ() []string { return os.Environ() }
 
