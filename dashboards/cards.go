@@ -115,8 +115,9 @@ func trendCards() []Card {
 	}
 }
 
-// ofThePipeline is why no filter acts on the cards that show the pipeline.
-const ofThePipeline = "It shows the pipeline as a whole, which has no state and no report date."
+// ofThePipeline is why no filter acts on the cards that show the pipeline, which
+// has no state and no report date.
+const ofThePipeline = "No filter acts on it: it shows the pipeline as a whole."
 
 func qualityCards() []Card {
 	return []Card{

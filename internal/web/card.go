@@ -29,11 +29,10 @@ type cardView struct {
 	Pages   pagesView
 }
 
-// cell is a value as text; Number says to which side it belongs.
+// cell is a value as text; Class says how its column stands.
 type cell struct {
-	Text    string
-	Number  bool
-	Unknown bool
+	Text, Class string
+	Unknown     bool
 }
 
 // pagesView leads through a long table.
@@ -76,7 +75,7 @@ func (c *cardView) read(ctx context.Context, db *warehouse.DB, choice dashboards
 	case dashboards.Number:
 		c.Value = cell{Unknown: true}
 		if len(rows) > 0 {
-			c.Value = cellOf(rows[0][0])
+			c.Value = cellOf(rows[0][0], c.Columns[0].Kind)
 		}
 	case dashboards.Donut:
 		err = c.donut(rows)
@@ -92,7 +91,7 @@ func (c *cardView) read(ctx context.Context, db *warehouse.DB, choice dashboards
 			})
 			rows = rows[c.Pages.First-1 : c.Pages.Last]
 		}
-		c.Rows = cellsOf(rows)
+		c.Rows = c.cells(rows)
 	}
 	return err
 }
@@ -120,7 +119,7 @@ func (c *cardView) donut(rows [][]any) error {
 	}
 	for i, row := range rows {
 		label, _ := row[0].(string)
-		v := sliceView{Slot: i, Label: label, Value: cellOf(row[1])}
+		v := sliceView{Slot: i, Label: label, Value: cellOf(row[1], dashboards.Count)}
 		if label == "Other" {
 			v.Slot = slots - 1
 		}
@@ -157,14 +156,14 @@ func (c *cardView) bars(rows [][]any) {
 	for _, row := range rows {
 		label, _ := row[0].(string)
 		n, _ := row[1].(int64)
-		b := barView{Label: label, Value: cellOf(row[1]), From: place(min(n, 0)), To: place(max(n, 0)), Negative: n < 0}
+		b := barView{Label: label, Value: cellOf(row[1], dashboards.Count), From: place(min(n, 0)), To: place(max(n, 0)), Negative: n < 0}
 		c.Bars = append(c.Bars, b)
 	}
 }
 
 // lines draws the measures over the days, once wide and once for a phone.
 func (c *cardView) lines(rows [][]any) error {
-	c.Rows = cellsOf(rows)
+	c.Rows = c.cells(rows)
 	if len(rows) < 2 {
 		return nil
 	}
@@ -192,27 +191,30 @@ func (c *cardView) lines(rows [][]any) error {
 	return err
 }
 
-func cellsOf(rows [][]any) [][]cell {
+func (c *cardView) cells(rows [][]any) [][]cell {
 	all := make([][]cell, len(rows))
 	for i, row := range rows {
 		all[i] = make([]cell, len(row))
 		for j, v := range row {
-			all[i][j] = cellOf(v)
+			all[i][j] = cellOf(v, c.Columns[j].Kind)
 		}
 	}
 	return all
 }
 
-func cellOf(value any) cell {
+func cellOf(value any, kind dashboards.Kind) cell {
+	c := cell{Class: map[dashboards.Kind]string{dashboards.Count: "number", dashboards.Day: "day"}[kind]}
 	switch v := value.(type) {
 	case nil:
-		return cell{Unknown: true}
+		c.Unknown = true
 	case int64:
-		return cell{Text: grouped(v), Number: true}
+		c.Text = grouped(v)
 	case time.Time:
-		return cell{Text: v.Format(time.DateOnly)}
+		c.Text = v.Format(time.DateOnly)
+	default:
+		c.Text = fmt.Sprint(v)
 	}
-	return cell{Text: fmt.Sprint(value)}
+	return c
 }
 
 // thin separates groups of digits: a narrow space at which no line breaks.
