@@ -36,6 +36,7 @@ histories: devstack ## record the histories that the replay tests replay
 screenshots: devstack ## take the pictures of docs/images anew, with a real browser
 	@mkdir -p docs/images
 	@$(DEVSTACK) exec go test -count=1 ./starter -run WebUI -screenshots=$(CURDIR)/docs/images
+	@$(DEVSTACK) exec go test -count=1 ./internal/web -run Pictures -screenshots=$(CURDIR)/docs/images
 
 settings: ## write the table of settings in docs/operations.md anew
 	@go test -count=1 ./internal/config -run Table -write
