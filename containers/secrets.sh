@@ -32,3 +32,11 @@ for name in elastic_password postgres_password worker_password dashboard_passwor
     random | keep $name
 done
 printf 'postgres://covid_worker:%s@postgres:5432/warehouse?sslmode=disable' "$(cat secrets/worker_password)" | keep database_url
+
+case $(cat secrets/database_url) in
+*":$(cat secrets/worker_password)@"*) ;;
+*)
+    echo "secrets/database_url does not have the password in secrets/worker_password: remove secrets/database_url and run this again" >&2
+    exit 1
+    ;;
+esac
