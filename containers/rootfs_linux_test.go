@@ -150,30 +150,54 @@ func exitStatus(t *testing.T, err error) int {
 // works runs the worker with the variables of its container until its health check
 // passes, and stops it.
 func works(t *testing.T, i image) {
-	service := project(t).Services["worker"]
 	temporal, namespace := testenv.Temporal(t)
-	// The container's variables, with the addresses of the tests' servers.
-	here := map[string]string{
-		"ELASTICSEARCH_URL": testenv.Elasticsearch(t), "TEMPORAL_ADDRESS": temporal, "TEMPORAL_NAMESPACE": namespace,
-		"ELASTICSEARCH_USERNAME": "", "ELASTICSEARCH_PASSWORD_FILE": "", // the tests' server lets everybody in
-		"DATABASE_URL_FILE": "/run/secrets/database_url",
+	i.secret(t, "database_url", testenv.Postgres(t))
+	environment := i.variables(t, "worker", map[string]string{"TEMPORAL_ADDRESS": temporal, "TEMPORAL_NAMESPACE": namespace})
+	if out, err := i.check(t, environment); err == nil || !strings.Contains(out, "no worker of this host") {
+		t.Errorf("the health check without a worker: %v: %s", err, out)
 	}
-	var environment []string
-	for name, value := range service.Environment {
-		v := *value
-		if replaced, ok := here[name]; ok {
-			v = replaced
-		}
-		environment = append(environment, name+"="+v)
-	}
-	secret := filepath.Join(i.root, "run/secrets/database_url")
-	if err := os.MkdirAll(filepath.Dir(secret), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(secret, []byte(testenv.Postgres(t)+"\n"), 0o444); err != nil {
-		t.Fatal(err)
-	}
+	i.worker(t, environment)()
+}
 
+// variables gives the variables of a service's container, with those that differ
+// here, and the Elasticsearch of the tests, which lets everybody in.
+func (i image) variables(t *testing.T, service string, here map[string]string) []string {
+	t.Helper()
+	var list []string
+	for name, value := range project(t).Services[service].Environment {
+		list = append(list, name+"="+*value)
+	}
+	list = append(list, "ELASTICSEARCH_URL="+testenv.Elasticsearch(t), "ELASTICSEARCH_USERNAME=", "ELASTICSEARCH_PASSWORD_FILE=")
+	for name, value := range here {
+		list = append(list, name+"="+value) // the last one counts
+	}
+	return list
+}
+
+// secret puts a secret where an engine mounts it.
+func (i image) secret(t *testing.T, name, value string) {
+	t.Helper()
+	folder := filepath.Join(i.root, "run/secrets")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, name), []byte(value+"\n"), 0o444); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// check runs the worker's health check in its container.
+func (i image) check(t *testing.T, environment []string) (said string, err error) {
+	t.Helper()
+	test := project(t).Services["worker"].HealthCheck.Test
+	out, err := i.start(t.Context(), environment, test[1:]...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// worker starts the worker and waits until its health check passes. It gives what
+// stops it.
+func (i image) worker(t *testing.T, environment []string) (stop func()) {
+	t.Helper()
 	// Of /proc, which an engine mounts, the SDK reads the name of its program.
 	proc := filepath.Join(i.root, "proc/self")
 	if err := os.MkdirAll(proc, 0o755); err != nil {
@@ -182,41 +206,37 @@ func works(t *testing.T, i image) {
 	if err := os.Symlink(filepath.Join("/usr/local/bin", i.command[0]), filepath.Join(proc, "exe")); err != nil {
 		t.Fatal(err)
 	}
-
-	check := func() (string, error) {
-		out, err := i.start(t.Context(), environment, service.HealthCheck.Test[1:]...).CombinedOutput()
-		return strings.TrimSpace(string(out)), err
+	log, err := os.Create(filepath.Join(t.TempDir(), "worker.log"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if out, err := check(); err == nil || !strings.Contains(out, "no worker of this host") {
-		t.Errorf("the health check without a worker: %v: %s", err, out)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var log strings.Builder
-	worker := i.start(ctx, environment, i.command...)
-	worker.Stdout, worker.Stderr = &log, &log
+	defer log.Close()
+	said := func() string { b, _ := os.ReadFile(log.Name()); return string(b) }
+	worker := i.start(t.Context(), environment, i.command...)
+	worker.Stdout, worker.Stderr = log, log
 	if err := worker.Start(); err != nil {
 		exitStatus(t, err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for {
-		out, err := check()
+		out, err := i.check(t, environment)
 		if err == nil {
 			break
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("the worker is not healthy after a minute: %s\n%s", out, log.String())
+			t.Fatalf("the worker is not healthy after a minute: %s\n%s", out, said())
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
-	if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := worker.Wait(); err != nil {
-		t.Errorf("the worker ends with %v\n%s", err, log.String())
-	}
-	if !strings.Contains(log.String(), "the worker has ended") {
-		t.Errorf("the worker's log:\n%s", log.String())
+	return func() {
+		if err := worker.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := worker.Wait(); err != nil || !strings.Contains(said(), "the worker has ended") {
+			t.Errorf("the worker ends with %v\n%s", err, said())
+		}
 	}
 }
 

@@ -25,7 +25,9 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
+	"covidpipeline/internal/sample"
 	"covidpipeline/internal/temporalclient"
+	"covidpipeline/internal/testenv"
 )
 
 // A stack is what docker-compose.yml makes of PostgreSQL and Temporal, without
@@ -245,6 +247,7 @@ func TestTemporalServer(t *testing.T) {
 		t.Errorf("the namespace: %v, %v", namespace.GetConfig(), err)
 	}
 	s.runs(c)
+	s.pipeline()
 	stop()
 
 	// What ran is there when the server starts on its data again.
@@ -274,6 +277,41 @@ func (s *stack) runs(c client.Client) {
 	}
 	s.Logf("a workflow ran in %d ms", time.Since(began).Milliseconds())
 	s.found(c)
+}
+
+// pipeline brings up the rest of the stack, the image of the worker and starter with
+// its own user of the warehouse, and takes a sample through it.
+func (s *stack) pipeline() {
+	s.Helper()
+	i := build(s.T)
+	here := map[string]string{"TEMPORAL_ADDRESS": s.here["TEMPORAL_ADDRESS"], "ELASTICSEARCH_INDEX": testenv.Index(s.T)}
+	given, err := url.Parse(readSecrets(s.T, s.secrets)["database_url"])
+	if err != nil {
+		s.Fatal(err)
+	}
+	given.Host = net.JoinHostPort(s.here["SQL_HOST"], s.here["SQL_PORT"])
+	i.secret(s.T, "database_url", given.String())
+	csv, err := os.Create(filepath.Join(i.root, "data/cases.csv"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer csv.Close()
+	if err := sample.Write(csv, 20_000); err != nil {
+		s.Fatal(err)
+	}
+	defer i.worker(s.T, i.variables(s.T, "worker", here))()
+	for _, verb := range [][]string{
+		project(s.T).Services["schedule"].Command[1:],
+		{"ingest", "--source", "/data/cases.csv"},
+		{"etl"},
+		{"reconcile"},
+	} {
+		out, err := i.start(s.Context(), i.variables(s.T, "starter", here), append([]string{"starter"}, verb...)...).CombinedOutput()
+		if err != nil {
+			s.Fatalf("starter %v: %v: %s", verb, err, out)
+		}
+		s.Logf("starter %s\n%s", strings.Join(verb, " "), out)
+	}
 }
 
 // found finds the workflow by its search attributes.
