@@ -5,7 +5,7 @@ PKGS ?= ./...
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint vet histories screenshots settings bench up down clean env tools devstack
+.PHONY: help demo test check format lint vet histories screenshots settings bench up down clean env tools devstack secrets containers
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -52,6 +52,15 @@ down: devstack ## stop all that up and demo started
 
 clean: devstack ## stop it and remove its data
 	@$(DEVSTACK) clean
+
+secrets: ## make the secrets of the containers, see docs/containers.md; those that are there stay
+	@sh containers/secrets.sh
+
+containers: devstack ## build the Temporal server of the containers and run it with their settings; 3 minutes the first time
+	@cd tools/temporal-server && go build -ldflags='-s -w' -o $(CURDIR)/bin/temporal-server go.temporal.io/server/cmd/server
+	@cd tools/temporal-server && go build -ldflags='-s -w' -o $(CURDIR)/bin/temporal-sql-tool go.temporal.io/server/cmd/tools/sql
+	@cd tools/temporal && go build -ldflags='-s -w' -o $(CURDIR)/bin/temporal github.com/temporalio/cli/cmd/temporal
+	@$(DEVSTACK) exec go test -count=1 -tags temporalserver -run TestTemporalServer $(ARGS) ./containers
 
 env: devstack ## print the variables that reach the servers
 	@$(DEVSTACK) env
