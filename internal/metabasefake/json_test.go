@@ -49,6 +49,9 @@ func with(t *testing.T, original object, changes ...any) object {
 // below gives what lies at a path, whose parts are divided by / or by dots.
 func below(t *testing.T, value any, path string) any {
 	t.Helper()
+	if path == "" {
+		return value
+	}
 	divider := "."
 	if strings.Contains(path, "/") {
 		divider = "/"
