@@ -87,7 +87,7 @@ func strictObject(text []byte, t reflect.Type, at string, create bool) error {
 	known := map[string]bool{}
 	for i := range t.NumField() {
 		field := t.Field(i)
-		key := field.Tag.Get("json")
+		key := keyOf(field)
 		known[key] = !create || field.Tag.Get("only") != "update"
 		need := field.Tag.Get("need")
 		value, given := all[key]
@@ -125,10 +125,16 @@ func fits(text []byte, t reflect.Type, at string) error {
 func overlay(stored, update any, keys map[string]bool) {
 	to, from := reflect.ValueOf(stored).Elem(), reflect.ValueOf(update).Elem()
 	for i := range to.NumField() {
-		if keys[to.Type().Field(i).Tag.Get("json")] {
+		if keys[keyOf(to.Type().Field(i))] {
 			to.Field(i).Set(from.Field(i))
 		}
 	}
+}
+
+// keyOf gives the key of a field in JSON.
+func keyOf(field reflect.StructField) string {
+	key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+	return key
 }
 
 func sortedKeys[V any](m map[string]V) []string {

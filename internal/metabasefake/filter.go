@@ -12,35 +12,36 @@ var parameterTypes = set(`number text date boolean date/single id category
 	number/!= number/<= number/= number/>= number/between
 	string/!= string/= string/contains string/does-not-contain string/ends-with string/starts-with boolean/=`)
 
-// parameter is a filter of a dashboard, or of a card.
+// parameter is a filter of a dashboard, or of a card. What was not sent does not
+// read back: a null would be of no known shape.
 type parameter struct {
 	ID            string        `json:"id" need:"always"`
 	Type          string        `json:"type" need:"always"`
-	Name          *string       `json:"name"`
-	Slug          *string       `json:"slug"`
-	SectionID     *string       `json:"sectionId"`
-	Default       any           `json:"default"`
-	Required      *bool         `json:"required"`
-	IsMultiSelect *bool         `json:"isMultiSelect"`
-	Filtering     []string      `json:"filteringParameters"`
-	Target        *[]any        `json:"target"` // of a card's parameter alone
-	Values        *string       `json:"values_query_type"`
-	ValuesSource  *string       `json:"values_source_type"`
-	ValuesConfig  *valuesConfig `json:"values_source_config"`
+	Name          *string       `json:"name,omitzero"`
+	Slug          *string       `json:"slug,omitzero"`
+	SectionID     *string       `json:"sectionId,omitzero"`
+	Default       any           `json:"default,omitzero"`
+	Required      *bool         `json:"required,omitzero"`
+	IsMultiSelect *bool         `json:"isMultiSelect,omitzero"`
+	Filtering     []string      `json:"filteringParameters,omitzero"`
+	Target        *[]any        `json:"target,omitzero"` // of a card's parameter alone
+	Values        *string       `json:"values_query_type,omitzero"`
+	ValuesSource  *string       `json:"values_source_type,omitzero"`
+	ValuesConfig  *valuesConfig `json:"values_source_config,omitzero"`
 }
 
 // valuesConfig says which values a drop-down has.
 type valuesConfig struct {
-	Values     []any `json:"values"`
-	CardID     *int  `json:"card_id"`
-	ValueField []any `json:"value_field"`
-	LabelField []any `json:"label_field"`
+	Values     []any `json:"values,omitzero"`
+	CardID     *int  `json:"card_id,omitzero"`
+	ValueField []any `json:"value_field,omitzero"`
+	LabelField []any `json:"label_field,omitzero"`
 }
 
 // mapping ties a dashboard's parameter to a card's template tag.
 type mapping struct {
 	ParameterID string `json:"parameter_id" need:"always"`
-	CardID      *int   `json:"card_id"`
+	CardID      *int   `json:"card_id,omitzero"`
 	Target      []any  `json:"target" need:"always"`
 }
 

@@ -16,16 +16,16 @@ type native struct {
 
 // tag is a template tag: the {{name}} of a query.
 type tag struct {
-	ID          *string `json:"id"`
+	ID          *string `json:"id,omitzero"`
 	Name        string  `json:"name" need:"always"`
 	DisplayName string  `json:"display-name" need:"always"`
 	Type        string  `json:"type" need:"always"` // text, number, date, boolean or dimension
-	Required    *bool   `json:"required"`
-	Default     any     `json:"default"`
-	Dimension   []any   `json:"dimension"`
-	WidgetType  *string `json:"widget-type"`
-	Alias       *string `json:"alias"`
-	Options     any     `json:"options"`
+	Required    *bool   `json:"required,omitzero"`
+	Default     any     `json:"default,omitzero"`
+	Dimension   []any   `json:"dimension,omitzero"`
+	WidgetType  *string `json:"widget-type,omitzero"`
+	Alias       *string `json:"alias,omitzero"`
+	Options     any     `json:"options,omitzero"`
 }
 
 // legacyQuery and mbql5Query are the two forms of a query.
@@ -251,11 +251,6 @@ func (t *tag) answer(mbql5 bool) object {
 	shown := object{}
 	if err := json.Unmarshal(text(t), &shown); err != nil {
 		panic(err) // it was JSON
-	}
-	for key, value := range shown {
-		if value == nil {
-			delete(shown, key)
-		}
 	}
 	if id, ok := fieldID(t.Dimension); ok && mbql5 {
 		shown["dimension"] = []any{"field", object{"lib/uuid": newID(true)}, id}
