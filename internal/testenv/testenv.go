@@ -35,6 +35,28 @@ func server(t testing.TB, variable string) string {
 	return value
 }
 
+// TemporalCLI gives the path of the pinned command-line tool temporal.
+func TemporalCLI(t testing.TB) string {
+	t.Helper()
+	return program(t, "TEST_TEMPORAL_CLI")
+}
+
+// Tctl gives the path of the pinned command-line tool tctl.
+func Tctl(t testing.TB) string {
+	t.Helper()
+	return program(t, "TEST_TCTL")
+}
+
+// program gives the path of a program that `make test` builds.
+func program(t testing.TB, variable string) string {
+	t.Helper()
+	path := server(t, variable)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%s: %v: `make cli` puts it there", variable, err)
+	}
+	return path
+}
+
 // Environ is the environment for a program that a test starts.
 func Environ() []string { return os.Environ() }
 
