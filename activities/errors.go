@@ -32,6 +32,9 @@ const (
 	ErrTypeWarehouse       = "PostgreSQL"      // PostgreSQL could not do it
 	ErrTypeRegistryChanged = "RegistryChanged" // another ingest wrote the release
 	ErrTypeProof           = "Proof"           // the proof could not be carried out on this host
+	// ErrTypeTimeout stands for a step whose last attempt said nothing: no worker
+	// ran, or a server hung.
+	ErrTypeTimeout = "Timeout"
 )
 
 // final are the types whose activity must not be retried: trying again cannot

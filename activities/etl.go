@@ -28,8 +28,9 @@ type (
 	RunState   = warehouse.RunState
 )
 
-// The ends that a run can have besides completion.
+// The ends that a run can have.
 const (
+	RunCompleted = warehouse.RunCompleted
 	RunFailed    = warehouse.RunFailed
 	RunOvertaken = warehouse.RunOvertaken
 	RunCancelled = warehouse.RunCancelled

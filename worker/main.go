@@ -70,11 +70,18 @@ func run(cfg config.Worker, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	c, _, err := temporalclient.Dial(ctx, logger)
+	c, namespace, err := temporalclient.Dial(ctx, logger)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	added, err := temporalclient.EnsureAttributes(ctx, c, namespace)
+	if err != nil {
+		return err
+	}
+	for _, a := range added {
+		logger.Info("registered a search attribute", "name", a.Name, "type", a.Type, "namespace", namespace)
+	}
 	w := newWorker(c, cfg, es, db)
 	logger.Info("the worker starts", "taskQueue", temporalclient.TaskQueue, "index", cfg.Index, "pid", os.Getpid())
 	if err := w.Run(worker.InterruptCh()); err != nil {

@@ -101,6 +101,7 @@ func (r *ingestRun) startPlan(ctx workflow.Context) {
 			r.fail(err)
 		default:
 			r.take(next, waits)
+			r.publish(ctx)
 		}
 		r.show(ctx)
 	})

@@ -3,11 +3,14 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
+	"covidpipeline/internal/temporalclient"
 )
 
 // ETLInput is what a run is told.
@@ -22,6 +25,8 @@ type ETLState struct {
 	Plan   activities.ExtractPlan `json:"plan"`
 	At     []int64                `json:"at"` // per shard of the plan: sequence number loaded up to
 	Counts activities.RunCounts   `json:"counts"`
+	// StartedAt is when the first run of the chain began.
+	StartedAt time.Time `json:"startedAt"`
 }
 
 // ETLResult is how a run ended.
@@ -41,7 +46,8 @@ func ETLWorkflow(ctx workflow.Context, in ETLInput) (ETLResult, error) {
 	if in.State != nil {
 		r.ETLState = *in.State
 	} else if err := r.plan(ctx); err != nil {
-		return ETLResult{}, err
+		r.showEnd(ctx, endState(err), err)
+		return ETLResult{}, failed(err)
 	}
 	r.show(ctx, "loading")
 	more, err := r.loadAll(ctx)
@@ -59,17 +65,17 @@ func ETLWorkflow(ctx workflow.Context, in ETLInput) (ETLResult, error) {
 	}
 	result.Counts = r.Counts
 	result.Counts.Swept = result.Finished.Swept
+	state := endState(err)
+	r.showEnd(ctx, state, err)
 	if err == nil {
-		r.show(ctx, "completed")
 		return result, nil
 	}
-	state := endState(err)
 	r.closed(ctx, state, err)
 	if state == activities.RunOvertaken {
 		result.Overtaken = true
 		return result, nil
 	}
-	return ETLResult{}, err
+	return ETLResult{}, failed(err)
 }
 
 // etlRun is one run of the ETL.
@@ -79,6 +85,7 @@ type etlRun struct {
 }
 
 func (r *etlRun) plan(ctx workflow.Context) error {
+	r.StartedAt = workflow.Now(ctx)
 	err := workflow.ExecuteActivity(etlStep(ctx, extractRetry, "Plan what is new"), etl.PlanExtract,
 		activities.PlanExtractInput{Index: r.in.Index}).Get(ctx, &r.Plan)
 	if err != nil {
@@ -117,6 +124,8 @@ func (r *etlRun) loadAll(ctx workflow.Context) (more bool, err error) {
 // endState tells what kind of end an error is.
 func endState(err error) activities.RunState {
 	switch {
+	case err == nil:
+		return activities.RunCompleted
 	case isType(err, activities.ErrTypeOvertaken):
 		return activities.RunOvertaken
 	case temporal.IsCanceledError(err):
@@ -131,7 +140,6 @@ func (r *etlRun) closed(ctx workflow.Context, state activities.RunState, cause e
 	if state != activities.RunCancelled {
 		text = rootMessage(cause)
 	}
-	r.show(ctx, fmt.Sprintf("%s: %s", state, text))
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	err := workflow.ExecuteActivity(etlStep(ctx, loadRetry, "Record how the run ended"), etl.CloseETL,
@@ -141,14 +149,45 @@ func (r *etlRun) closed(ctx workflow.Context, state activities.RunState, cause e
 	}
 }
 
-func (r *etlRun) show(ctx workflow.Context, phase string) {
-	l := r.Counts.Loaded
-	text := fmt.Sprintf("**run %d: %s**\n\n", r.Plan.Run, phase)
-	if r.Plan.Rescan != "" {
-		text += fmt.Sprintf("Everything is read: %s.\n\n", r.Plan.Rescan)
+// showEnd shows how the run ended: of a failed one, what failed and what to do.
+func (r *etlRun) showEnd(ctx workflow.Context, state activities.RunState, err error) {
+	switch state {
+	case activities.RunFailed:
+		r.show(ctx, "failed", quoted(explained(err)))
+	case activities.RunOvertaken:
+		r.show(ctx, "overtaken: another run loads the same windows and goes on")
+	default:
+		r.show(ctx, string(state))
 	}
-	text += "| windows | documents | inserted | updated | unchanged | moved to rejects | rejected | retired |\n|---:|---:|---:|---:|---:|---:|---:|---:|\n"
-	text += fmt.Sprintf("| %d | %d | %d | %d | %d | %d | %d | %d |\n", r.Counts.Windows, l.Extracted, l.Inserted, l.Updated,
-		l.Unchanged, l.MovedToRejects, l.Rejected, l.Retired)
-	workflow.SetCurrentDetails(ctx, text)
+	r.publish(ctx)
+}
+
+// show puts the progress where the Web UI shows it, in every run anew.
+func (r *etlRun) show(ctx workflow.Context, phase string, notes ...string) {
+	l := r.Counts.Loaded
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s**: run %d, `%s` into the warehouse\n\n", phase, r.Plan.Run, r.in.Index)
+	b.WriteString(strings.Join(notes, ""))
+	if r.Plan.Rescan != "" {
+		fmt.Fprintf(&b, "Everything is read: %s.\n\n", r.Plan.Rescan)
+	}
+	var done, planned int64
+	for i, s := range r.Plan.Shards {
+		done, planned = done+r.At[i]-s.From, planned+s.UpTo-s.From
+	}
+	b.WriteString(progressBar(done, planned))
+	b.WriteString(table(
+		[]string{"documents", "documents/s", "windows", "inserted", "updated", "unchanged", "moved to rejects", "rejected", "retired"},
+		number(l.Extracted), perSecond(l.Extracted, workflow.Now(ctx).Sub(r.StartedAt)), number(r.Counts.Windows),
+		number(l.Inserted), number(l.Updated), number(l.Unchanged), number(l.MovedToRejects), number(l.Rejected), number(l.Retired)))
+	workflow.SetCurrentDetails(ctx, b.String()+"\n"+manual)
+}
+
+// publishEvery is how many windows pass until the lists show them.
+const publishEvery = 10
+
+// publish puts the progress where runs are listed.
+func (r *etlRun) publish(ctx workflow.Context) {
+	l := r.Counts.Loaded
+	set(ctx, temporalclient.AttributeRows.ValueSet(l.Extracted), temporalclient.AttributeRejects.ValueSet(l.MovedToRejects+l.Rejected))
 }

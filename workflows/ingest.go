@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
@@ -81,7 +80,8 @@ func IngestWorkflow(ctx workflow.Context, in IngestInput) (IngestResult, error) 
 	for {
 		result, err := r.release(ctx)
 		if !r.startsAgain(err) {
-			return result, err
+			r.ended(ctx, err)
+			return result, failed(err)
 		}
 		r.startAgain(ctx, err)
 		if err := workflow.Sleep(ctx, restartDelay(r.state.Restarts)); err != nil {
@@ -118,6 +118,7 @@ func (r *ingestRun) setup(ctx workflow.Context) error {
 	} else {
 		r.state = IngestState{StartedAt: workflow.Now(ctx), Rate: r.in.Options.Rate}
 	}
+	r.show(ctx)
 	if err := workflow.SetQueryHandler(ctx, QueryProgress, func() (IngestProgress, error) { return r.progress(), nil }); err != nil {
 		return err
 	}
@@ -199,6 +200,7 @@ func (r *ingestRun) register(ctx workflow.Context) error {
 	r.state.Checkpoint, r.state.Counts = reg.From, reg.Counts
 	r.state.Plan = activities.Planned{End: reg.From, Hash: reg.Hash, Digest: reg.Digest, Size: reg.Size, Identity: reg.Identity}
 	r.show(ctx)
+	r.publish(ctx)
 	return nil
 }
 
@@ -261,20 +263,4 @@ func (r *ingestRun) continueAsNew(ctx workflow.Context) error {
 	next := r.in
 	next.State = &r.state
 	return workflow.NewContinueAsNewError(ctx, IngestWorkflow, next)
-}
-
-// isType tells whether an error comes from an activity's error of that type.
-func isType(err error, kind string) bool {
-	var app *temporal.ApplicationError
-	return errors.As(err, &app) && app.Type() == kind
-}
-
-// rootMessage gives the sentence that an activity failed with, without the
-// frames around it.
-func rootMessage(err error) string {
-	var app *temporal.ApplicationError
-	if errors.As(err, &app) {
-		return app.Message()
-	}
-	return err.Error()
 }

@@ -2,12 +2,15 @@ package workflows
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
+	"covidpipeline/internal/temporalclient"
 )
 
 // IngestProgress is the answer of the query "progress" and of the updates.
@@ -64,25 +67,56 @@ func (r *ingestRun) phase() string {
 }
 
 // show puts the progress where the Web UI shows it, in every run anew.
-func (r *ingestRun) show(ctx workflow.Context) {
+func (r *ingestRun) show(ctx workflow.Context) { r.showPhase(ctx, r.phase(), r.state.LastError) }
+
+// ended shows how the ingest ended.
+func (r *ingestRun) ended(ctx workflow.Context, err error) {
+	switch {
+	case workflow.IsContinueAsNewError(err):
+		return
+	case temporal.IsCanceledError(err):
+		r.showPhase(ctx, "cancelled: the next ingest goes on at the checkpoint", r.state.LastError)
+	case err != nil:
+		r.showPhase(ctx, "failed", explained(err))
+	case r.state.Registered.Nothing:
+		r.showPhase(ctx, "nothing to do", "")
+	default:
+		r.showPhase(ctx, "completed", "")
+	}
+	r.publish(ctx)
+}
+
+func (r *ingestRun) showPhase(ctx workflow.Context, phase, lastError string) {
 	p := r.progress()
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s**: release %d of `%s`\n\n", p.Phase, p.Release, p.Source)
-	fmt.Fprintf(&b, "| rows | written | already there | superseded | quarantined | batches | read |\n|---:|---:|---:|---:|---:|---:|---:|\n")
-	fmt.Fprintf(&b, "| %d | %d | %d | %d | %d | %d | %s |\n",
-		p.Rows, p.Counts.Written, p.Counts.AlreadyThere, p.Counts.Superseded, p.Counts.Quarantined, p.Batches, percent(p.Bytes, p.Size))
+	fmt.Fprintf(&b, "**%s**: release %d of `%s` into `%s`\n\n", phase, p.Release, p.Source, r.in.Index)
+	b.WriteString(progressBar(p.Bytes, p.Size))
+	b.WriteString(table(
+		[]string{"rows", "rows/s", "written", "already there", "superseded", "quarantined", "batches"},
+		number(p.Rows), perSecond(p.Rows-r.state.Registered.From.Row, workflow.Now(ctx).Sub(p.StartedAt)), number(p.Counts.Written),
+		number(p.Counts.AlreadyThere), number(p.Counts.Superseded), number(p.Counts.Quarantined), number(p.Batches)))
 	if p.NewestDone != "" {
 		fmt.Fprintf(&b, "\nNewest: %s\n", p.NewestDone)
 	}
-	if p.LastError != "" {
-		fmt.Fprintf(&b, "\nLast error: %s\n", p.LastError)
+	if p.Restarts > 0 {
+		fmt.Fprintf(&b, "\nThe release was begun anew %d times.\n", p.Restarts)
 	}
-	workflow.SetCurrentDetails(ctx, b.String())
+	if lastError != "" {
+		b.WriteString("\nLast error:\n\n" + quoted(lastError))
+	}
+	workflow.SetCurrentDetails(ctx, b.String()+"\n"+manual)
 }
 
-func percent(part, whole int64) string {
-	if whole <= 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.1f %%", 100*float64(part)/float64(whole))
+// publish puts the progress where runs are listed.
+func (r *ingestRun) publish(ctx workflow.Context) {
+	p := r.progress()
+	set(ctx,
+		temporalclient.AttributeSource.ValueSet(shortName(p.Source)), temporalclient.AttributeRelease.ValueSet(p.Release),
+		temporalclient.AttributeRows.ValueSet(p.Rows), temporalclient.AttributeRejects.ValueSet(p.Counts.Quarantined))
+}
+
+// shortName is a source without its folders, as long as a keyword may be.
+func shortName(uri string) string {
+	name := []rune(path.Base(uri))
+	return string(name[:min(len(name), maxKeyword)])
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
@@ -42,6 +43,17 @@ func (r ReconcileResult) OK() bool {
 // compares only while nothing moves: otherwise it tries again, and then says
 // that the pipeline is busy, never that there is a difference.
 func ReconcileWorkflow(ctx workflow.Context, in ReconcileInput) (ReconcileResult, error) {
+	result, err := prove(ctx, in)
+	switch {
+	case err != nil && !temporal.IsCanceledError(err):
+		workflow.SetCurrentDetails(ctx, "**failed**: nothing was proved\n\n"+quoted(explained(err))+manual)
+	case result.Busy != "":
+		workflow.SetCurrentDetails(ctx, "**busy**: nothing was proved\n\n"+quoted(result.Busy)+manual)
+	}
+	return result, failed(err)
+}
+
+func prove(ctx workflow.Context, in ReconcileInput) (ReconcileResult, error) {
 	var result ReconcileResult
 	for range reconcileTries {
 		var err error
@@ -56,7 +68,7 @@ func ReconcileWorkflow(ctx workflow.Context, in ReconcileInput) (ReconcileResult
 			result.Busy = fmt.Sprintf("the ETL has not loaded the newest %d changes: run `starter etl`, then reconcile again", result.Snapshot.NotLoaded)
 			return result, nil
 		}
-		workflow.SetCurrentDetails(ctx, "**comparing** the sources, the raw index and the warehouse")
+		workflow.SetCurrentDetails(ctx, "**comparing** the sources, the raw index and the warehouse\n\n"+manual)
 		err = workflow.ExecuteActivity(proofStep(ctx, readTimeout, "Compare record by record"), reconcile.Compare,
 			activities.CompareInput{Index: in.Index, Snapshot: result.Snapshot}).Get(ctx, &result.Compared)
 		if err != nil {
@@ -67,8 +79,7 @@ func ReconcileWorkflow(ctx workflow.Context, in ReconcileInput) (ReconcileResult
 			return result, err
 		}
 		if reflect.DeepEqual(after, result.Snapshot) {
-			workflow.SetCurrentDetails(ctx, fmt.Sprintf("**balanced: %t**\n\n%s\n\n%s", result.OK(),
-				result.Compared.Report.Identities.Source, result.Compared.Report.Identities.Raw))
+			showProof(ctx, result)
 			return result, nil
 		}
 	}
@@ -87,7 +98,7 @@ func awaitLoaded(ctx workflow.Context, in ReconcileInput) (activities.Snapshot, 
 		if err != nil || (s.NotLoaded == 0 && !s.Unswept) || !workflow.Now(ctx).Before(deadline) {
 			return s, err
 		}
-		workflow.SetCurrentDetails(ctx, fmt.Sprintf("**waiting** for the ETL to load %d changes", s.NotLoaded))
+		workflow.SetCurrentDetails(ctx, fmt.Sprintf("**waiting** for the ETL to load %s changes\n\n%s", number(s.NotLoaded), manual))
 		if err := workflow.Sleep(ctx, reconcileLook); err != nil {
 			return s, err
 		}
@@ -98,4 +109,18 @@ func snapshot(ctx workflow.Context, in ReconcileInput) (s activities.Snapshot, e
 	err = workflow.ExecuteActivity(proofStep(ctx, stepTimeout, "Look where the pipeline stands"), reconcile.Snapshot,
 		activities.SnapshotInput{Index: in.Index, Source: in.Source}).Get(ctx, &s)
 	return s, err
+}
+
+// showProof shows the outcome of a comparison.
+func showProof(ctx workflow.Context, result ReconcileResult) {
+	report := &result.Compared.Report
+	verdict := "**balanced**: every record is in exactly one known place"
+	if !result.OK() {
+		verdict = "**NOT balanced**: `starter reconcile` names what differs"
+	}
+	details := verdict + "\n\n" + quoted(report.Identities.Source) + quoted(report.Identities.Raw)
+	for _, problem := range result.Compared.Problems {
+		details += "- " + problem + "\n"
+	}
+	workflow.SetCurrentDetails(ctx, details+"\n"+manual)
 }

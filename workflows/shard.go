@@ -97,6 +97,9 @@ func (r *etlRun) load(ctx workflow.Context, i int, w shardWindow) error {
 			r.Counts.Windows++
 			r.Counts.Loaded.Add(counts)
 			r.show(ctx, "loading")
+			if r.Counts.Windows%publishEvery == 0 {
+				r.publish(ctx)
+			}
 			return nil
 		}
 		if !isType(err, activities.ErrTypeStageMissing) {

@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
+
+	"covidpipeline/internal/temporalclient"
 )
 
 // Namespace is the Temporal namespace that the dev server comes with.
@@ -55,7 +58,25 @@ func (t Tools) temporalOn(ctx context.Context, uiPort int, settings []string, o 
 		dir:  o.Dir,
 	}
 	s := &Server{Name: "Temporal", UIPort: uiPort, StopSignal: syscall.SIGTERM}
-	return run(ctx, p, s, o, s.temporalAnswers)
+	if _, err := run(ctx, p, s, o, s.temporalAnswers); err != nil {
+		return nil, err
+	}
+	if err := s.addAttributes(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+// addAttributes registers the pipeline's search attributes, which a schedule needs
+// before a worker has ever run.
+func (s *Server) addAttributes(ctx context.Context) error {
+	c, err := dialTemporal(ctx, s.Addr())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = temporalclient.EnsureAttributes(ctx, c, Namespace)
+	return err
 }
 
 // temporalAnswers asks whether workflows can be listed, so that the frontend, the
