@@ -244,9 +244,20 @@ func (o *operator) overlapping(schedule func(verb, options string) string) {
 	o.expect(start, 1, 6, 1, 1)
 	o.change(schedule("backfill", pastHours+behind))
 	o.expect(start, 1, 10, 1, 1)
-	o.start("worker")
+	worker, _ := o.start("worker")
 	o.expect(start, 2, 10, 0, 0)
 	o.loadedNothing(2)
+	o.end(worker, syscall.SIGTERM)
+
+	start = o.now()
+	o.change(schedule("trigger", ""))
+	o.expect(start, 1, 0, 1, 0)
+	o.change(schedule("trigger", " --overlap-policy TerminateOther"))
+	o.expect(start, 2, 0, 1, 0)
+	worker, _ = o.start("worker")
+	o.expect(start, 2, 0, 0, 0)
+	o.loadedNothing(1)
+	o.end(worker, syscall.SIGTERM)
 }
 
 // deleting: apply makes the schedule again.

@@ -1,7 +1,8 @@
 // Package testenv gives tests the real servers they run against, each test a
 // place of its own on them: an Elasticsearch index, a PostgreSQL schema, a
 // Temporal namespace. `make test` starts the servers and says where they are in
-// TEST_ELASTICSEARCH_URL, TEST_DATABASE_URL and TEST_TEMPORAL_ADDRESS; without
+// TEST_ELASTICSEARCH_URL, TEST_DATABASE_URL and TEST_TEMPORAL_ADDRESS, and where
+// Temporal's command-line tools are in TEST_TEMPORAL_CLI and TEST_TCTL; without
 // them a test fails, it is never skipped.
 package testenv
 
