@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
@@ -104,9 +105,18 @@ func (o *operator) now() now {
 }
 
 // change runs a command line that changes the schedule and waits until the server
-// shows a change: the next patch would take the place of one not yet seen to.
+// shows a change: the next patch would take the place of one not yet seen to. Runs
+// of one second share an id, and the server then takes the end of one for that of
+// the other, so it waits for another second than that of the last run.
 func (o *operator) change(command string) (out string) {
 	o.Helper()
+	last := ""
+	if recent := o.describe().GetInfo().GetRecentActions(); len(recent) > 0 {
+		last = recent[len(recent)-1].GetStartWorkflowResult().GetWorkflowId()
+	}
+	o.await("another second", func() bool {
+		return last != workflows.ETLWorkflowID+"-"+time.Now().UTC().Format(time.RFC3339)
+	})
 	before := o.now()
 	out = o.shell(command)
 	o.await("a change of the schedule by "+command, func() bool { return o.now() != before })
@@ -153,8 +163,9 @@ var updateOptions = map[string]string{
 var pausedOption = map[string]string{"tctl": " --pause", "temporal": " --paused"}
 
 const (
-	pastHours = " --start-time 2026-01-05T06:00:00Z --end-time 2026-01-05T09:00:00Z" // four of them
-	behind    = " --overlap-policy BufferOne"
+	pastHours  = " --start-time 2026-01-05T06:00:00Z --end-time 2026-01-05T09:00:00Z" // four of them
+	otherHours = " --start-time 2026-01-05T10:00:00Z --end-time 2026-01-05T13:00:00Z"
+	behind     = " --overlap-policy BufferOne"
 )
 
 func TestSchedulesFromOutside(t *testing.T) {
@@ -220,9 +231,9 @@ func (o *operator) running(schedule func(verb, options string) string) {
 		o.Errorf("it ran %s", ids)
 	}
 	before = o.now()
-	o.change(schedule("backfill", pastHours+" --overlap-policy BufferAll"))
+	o.change(schedule("backfill", otherHours+" --overlap-policy BufferAll"))
 	o.expect(before, 4, 0, 0, 0)
-	if ids := o.loadedNothing(4); ids[0] != "etl-2026-01-05T06:00:00Z" || ids[3] != "etl-2026-01-05T09:00:00Z" {
+	if ids := o.loadedNothing(4); ids[0] != "etl-2026-01-05T10:00:00Z" || ids[3] != "etl-2026-01-05T13:00:00Z" {
 		o.Errorf("it ran %s", ids)
 	}
 	o.contains(o.must("reconcile"), "Balanced")
