@@ -5,7 +5,7 @@ PKGS ?= ./...
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint vet histories bench up down clean env tools cli devstack
+.PHONY: help demo test check format lint vet histories screenshots settings bench up down clean env tools cli devstack
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -32,6 +32,13 @@ vet: ## go vet, and whether the workflows are deterministic
 histories: devstack ## record the histories that the replay tests replay
 	@mkdir -p workflows/testdata && rm -f workflows/testdata/*.json
 	@$(DEVSTACK) exec go test -count=1 ./worker -run 'Follow|ContinueAsNew|Pause' -histories=$(CURDIR)/workflows/testdata
+
+screenshots: devstack ## take the pictures of docs/images anew, with a real browser
+	@mkdir -p docs/images
+	@$(DEVSTACK) exec go test -count=1 ./starter -run WebUI -screenshots=$(CURDIR)/docs/images
+
+settings: ## write the table of settings in docs/operations.md anew
+	@go test -count=1 ./internal/config -run Table -write
 
 bench: devstack ## measure the pipeline against its servers' limits, on a sample or SOURCE=path; ARGS=-json
 	@go build -o bin/worker ./worker && go build -o bin/bench ./bench

@@ -121,7 +121,10 @@ func TestApplyKeepsWhatTheOperatorPaused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.contains(o.must("schedule", "apply"), "updated")
+	changes := []string{"policies", `- {"catchupWindow":"7200s"`, `+ {"catchupWindow":"3600s"`}
+	o.contains(o.must("schedule", "apply", "--dry-run"), append(changes, "would be updated")...)
+	o.contains(o.must("schedule", "apply"), append(changes, ": updated")...)
+	o.contains(o.must("schedule", "apply"), "nothing to change")
 	d, err := schedule.Describe(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -131,6 +134,42 @@ func TestApplyKeepsWhatTheOperatorPaused(t *testing.T) {
 	}
 	// A run now works on a paused schedule too.
 	o.contains(o.must("etl"), "inserted")
+}
+
+// Without a worker a run that was started stays under way.
+func TestTheVerbsOfTheSchedule(t *testing.T) {
+	o := newScheduler(t)
+	o.sampleFile(1000)
+	for _, verb := range []string{"show", "pause", "resume", "trigger", "delete"} {
+		if _, text, status := o.call("schedule", verb); status != 1 || !strings.Contains(text, "starter schedule apply") {
+			t.Errorf("%s without a schedule ended with %d: %s", verb, status, text)
+		}
+	}
+	o.contains(o.must("schedule", "apply", "--dry-run"), "would be created")
+	o.contains(o.must("schedule", "apply"), "created")
+	o.contains(o.must("schedule", "pause", "--reason", "the warehouse moves"), "paused")
+	if v := answer[shown](o, "schedule", "show"); !v.Paused || v.Note != "the warehouse moves" || v.Next != nil {
+		t.Errorf("paused: %+v", v)
+	}
+	o.contains(o.must("schedule", "resume", "--reason", "it has moved"), "active")
+	if v := answer[shown](o, "schedule", "show"); v.Paused || v.Note != "it has moved" || v.Next == nil {
+		t.Errorf("resumed: %+v", v)
+	}
+	worker, _ := o.start("worker")
+	o.must("ingest", "--source", "sample.csv")
+	o.end(worker, syscall.SIGTERM)
+	o.contains(o.must("schedule", "trigger"), "started etl-")
+	o.contains(o.must("schedule", "trigger"), "when the one under way has ended")
+	o.contains(o.must("schedule", "backfill", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T05:30:00Z"), "6 hours, 0 runs started, 6 skipped")
+	o.start("worker")
+	o.await("the end of both runs", func() bool {
+		v := answer[shown](o, "schedule", "show")
+		return v.Runs == 2 && len(v.Running) == 0
+	})
+	o.contains(o.must("schedule", "backfill", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T05:00:00Z"), "6 hours, 1 runs started, 5 skipped")
+	o.contains(o.must("schedule", "show"), "active: it has moved", "Next run: ", "skipped since one was under way: 11")
+	o.contains(o.must("schedule", "delete"), "deleted")
+	o.contains(o.must("schedule", "apply"), "created")
 }
 
 func TestAKilledWorkerLosesNothing(t *testing.T) {
@@ -206,6 +245,7 @@ func TestMistakesAreStatus2AndNamedTogether(t *testing.T) {
 		{"ingest"}, {"ingest", "--source", "s3://bucket/x.csv"}, {"ingest", "--source", "x.csv", "--batch-rows", "0"},
 		{"ingest", "--source", "x.csv", "--concurrency", "100"}, {"ingest", "--source", "x.csv", "--rate", "-1"},
 		{"ingest", "rate", "--source", "x.csv"}, {"cards", "more"}, {"nonsense"}, {"etl", "--nonsense"}, {"schedule"}, {"schedule", "nonsense"},
+		{"schedule", "pause", "--reason", ""}, {"schedule", "backfill"}, {"schedule", "backfill", "--from", "2026-01-01T00:10:00Z", "--to", "2026-01-01T00:20:00Z"},
 	} {
 		if out, text, status := o.call(call...); status != 2 || text == "" || out != "" {
 			t.Errorf("starter %v ended with %d: %s%s", call, status, out, text)

@@ -204,8 +204,8 @@ func (o *operator) pausing(tool string, schedule func(verb, options string) stri
 	o.contains(o.must("schedule", "apply"), "updated")
 	o.contains(o.must("schedule", "apply"), "nothing to change")
 	paused(true, "disk full")
-	if after := o.describe().GetSchedule(); !sameSchedule(after, before) {
-		o.Errorf("apply left %v\nwant %v", after, before)
+	if left, err := differences(o.describe().GetSchedule(), before); err != nil || len(left) > 0 {
+		o.Errorf("apply left %v, %v", left, err)
 	}
 
 	o.change(update)

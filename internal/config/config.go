@@ -1,5 +1,8 @@
 // Package config reads the settings of the programs from the environment, once,
 // in their mains. Every mistake is reported together with the others.
+//
+// The tag desc describes a setting in the table of docs/operations.md. A secret
+// has a second variable, its name with _FILE.
 package config
 
 import (
@@ -40,28 +43,28 @@ func (s Secret) Reveal() string { return string(s) }
 
 // Elasticsearch is how the raw index is reached and laid out.
 type Elasticsearch struct {
-	URL          string `env:"ELASTICSEARCH_URL" envDefault:"http://127.0.0.1:9200"`
-	Username     string `env:"ELASTICSEARCH_USERNAME"`
-	Password     Secret `env:"ELASTICSEARCH_PASSWORD"`
+	URL          string `env:"ELASTICSEARCH_URL" envDefault:"http://127.0.0.1:9200" desc:"address, http or https"`
+	Username     string `env:"ELASTICSEARCH_USERNAME" desc:"log-in, with the password; or"`
+	Password     Secret `env:"ELASTICSEARCH_PASSWORD" desc:"its password"`
 	PasswordFile string `env:"ELASTICSEARCH_PASSWORD_FILE"`
-	APIKey       Secret `env:"ELASTICSEARCH_API_KEY"`
+	APIKey       Secret `env:"ELASTICSEARCH_API_KEY" desc:"an API key instead"`
 	APIKeyFile   string `env:"ELASTICSEARCH_API_KEY_FILE"`
-	CAFile       string `env:"ELASTICSEARCH_CA_FILE"`
-	Index        string `env:"ELASTICSEARCH_INDEX" envDefault:"usa_covid_cases"`
-	Shards       int    `env:"ELASTICSEARCH_SHARDS" envDefault:"1"`
-	Replicas     int    `env:"ELASTICSEARCH_REPLICAS" envDefault:"0"`
+	CAFile       string `env:"ELASTICSEARCH_CA_FILE" desc:"file of certificates to trust"`
+	Index        string `env:"ELASTICSEARCH_INDEX" envDefault:"usa_covid_cases" desc:"the raw index; beside it -quarantine and -releases"`
+	Shards       int    `env:"ELASTICSEARCH_SHARDS" envDefault:"1" desc:"of a raw index that does not exist yet"`
+	Replicas     int    `env:"ELASTICSEARCH_REPLICAS" envDefault:"0" desc:"of a raw index that does not exist yet"`
 }
 
 // Database is how the warehouse is reached.
 type Database struct {
-	URL     Secret `env:"DATABASE_URL"`
+	URL     Secret `env:"DATABASE_URL" desc:"the warehouse, postgres://user:password@host:5432/warehouse"`
 	URLFile string `env:"DATABASE_URL_FILE"`
 }
 
 // Log is how a program logs.
 type Log struct {
-	Level  slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
-	Format string     `env:"LOG_FORMAT" envDefault:"text"`
+	Level  slog.Level `env:"LOG_LEVEL" envDefault:"INFO" desc:"DEBUG, INFO, WARN or ERROR"`
+	Format string     `env:"LOG_FORMAT" envDefault:"text" desc:"text, or json for collectors"`
 }
 
 // Worker is all that a worker is told.

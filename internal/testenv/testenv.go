@@ -58,6 +58,12 @@ func program(t testing.TB, variable string) string {
 	return path
 }
 
+// Chromium gives the path of a browser that tests can drive.
+func Chromium(t testing.TB) string {
+	t.Helper()
+	return server(t, "TEST_CHROMIUM")
+}
+
 // Environ is the environment for a program that a test starts.
 func Environ() []string { return os.Environ() }
 

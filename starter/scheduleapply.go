@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	commonpb "go.temporal.io/api/common/v1"
+	enumspb "go.temporal.io/api/enums/v1"
+	schedulepb "go.temporal.io/api/schedule/v1"
+	sdkpb "go.temporal.io/api/sdk/v1"
+	taskqueuepb "go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/temporalproto"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"covidpipeline/internal/temporalclient"
+	"covidpipeline/workflows"
+)
+
+// wantedSchedule is the schedule as plain data: each full hour, one run at a
+// time. An hour that is missed costs nothing, since the cursor catches up; one
+// run is made up for when the server was away at the full hour.
+func (a *app) wantedSchedule() (*schedulepb.Schedule, error) {
+	input, err := converter.GetDefaultDataConverter().ToPayloads(workflows.ETLInput{Index: a.cfg.Index})
+	if err != nil {
+		return nil, fmt.Errorf("encode the schedule's input: %w", err)
+	}
+	summary, err := converter.GetDefaultDataConverter().ToPayload(fmt.Sprintf("Load what is new in %s into the warehouse", a.cfg.Index))
+	if err != nil {
+		return nil, fmt.Errorf("encode the schedule's summary: %w", err)
+	}
+	return &schedulepb.Schedule{
+		Spec: &schedulepb.ScheduleSpec{StructuredCalendar: []*schedulepb.StructuredCalendarSpec{{
+			Second:     []*schedulepb.Range{{Start: 0, End: 0, Step: 1}},
+			Minute:     []*schedulepb.Range{{Start: 0, End: 0, Step: 1}},
+			Hour:       []*schedulepb.Range{{Start: 0, End: 23, Step: 1}},
+			DayOfMonth: []*schedulepb.Range{{Start: 1, End: 31, Step: 1}},
+			Month:      []*schedulepb.Range{{Start: 1, End: 12, Step: 1}},
+			DayOfWeek:  []*schedulepb.Range{{Start: 0, End: 6, Step: 1}},
+			Comment:    "every full hour",
+		}}},
+		Action: &schedulepb.ScheduleAction{Action: &schedulepb.ScheduleAction_StartWorkflow{
+			StartWorkflow: &workflowpb.NewWorkflowExecutionInfo{
+				WorkflowId:   workflows.ETLWorkflowID,
+				WorkflowType: &commonpb.WorkflowType{Name: "ETLWorkflow"},
+				TaskQueue:    &taskqueuepb.TaskQueue{Name: temporalclient.TaskQueue},
+				Input:        input,
+				UserMetadata: &sdkpb.UserMetadata{Summary: summary},
+			},
+		}},
+		Policies: &schedulepb.SchedulePolicies{
+			OverlapPolicy: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
+			CatchupWindow: durationpb.New(workflows.ScheduleEvery),
+		},
+	}, nil
+}
+
+// applied is what apply did, or would do.
+type applied struct {
+	Schedule string   `json:"schedule"`
+	Done     string   `json:"done"`
+	Changes  []change `json:"changes"`
+}
+
+// change is one thing of the schedule that differs from the wanted one.
+type change struct {
+	What string `json:"what"`
+	Now  string `json:"now"`
+	Want string `json:"want"`
+}
+
+// applySchedule reconciles the schedule, or says what it would do.
+func (a *app) applySchedule(ctx context.Context, s *schedule, dryRun bool) (applied, error) {
+	done := applied{Schedule: workflows.ScheduleID, Changes: []change{}}
+	want, err := a.wantedSchedule()
+	if err != nil {
+		return done, err
+	}
+	if err := a.checkAttributes(ctx, s); err != nil {
+		return done, err
+	}
+	now, err := s.describe(ctx)
+	switch {
+	case errors.Is(err, errNoSchedule):
+		if done.Done = "would be created"; dryRun {
+			return done, nil
+		}
+		done.Done = "created"
+		_, err := s.service.CreateSchedule(ctx, &workflowservice.CreateScheduleRequest{
+			Namespace: a.namespace, ScheduleId: workflows.ScheduleID, Schedule: want, RequestId: uuid.NewString(),
+		})
+		if err != nil {
+			return done, fmt.Errorf("create the schedule: %w", err)
+		}
+		return done, nil
+	case err != nil:
+		return done, err
+	}
+	if done.Changes, err = differences(now.GetSchedule(), want); err != nil {
+		return done, err
+	}
+	switch {
+	case len(done.Changes) == 0:
+		done.Done = "nothing to change"
+	case dryRun:
+		done.Done = "would be updated"
+	default:
+		done.Done = "updated"
+		want.State = now.GetSchedule().GetState()
+		_, err = s.service.UpdateSchedule(ctx, &workflowservice.UpdateScheduleRequest{
+			Namespace: a.namespace, ScheduleId: workflows.ScheduleID, Schedule: want, RequestId: uuid.NewString(),
+			ConflictToken: now.GetConflictToken(), // somebody else's change in between is refused, not overwritten
+		})
+		if err != nil {
+			return done, fmt.Errorf("update the schedule: %w", err)
+		}
+	}
+	return done, nil
+}
+
+// checkAttributes refuses a namespace without the search attributes: a run that
+// sets one that is not registered hangs, with nothing to look at.
+func (a *app) checkAttributes(ctx context.Context, s *schedule) error {
+	missing, err := temporalclient.MissingAttributes(ctx, s.c, a.namespace)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("%s, or start a worker: it registers them if it may", temporalclient.AddAttributes(a.namespace, missing))
+	}
+	return err
+}
+
+// differences compares what apply is responsible for. The server fills in
+// defaults of the action, which are left out of the comparison.
+func differences(now, want *schedulepb.Schedule) ([]change, error) {
+	changes := []change{}
+	have, err := describeSchedule(now)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := describeSchedule(want)
+	if err != nil {
+		return nil, err
+	}
+	for i, w := range wanted {
+		if have[i].text != w.text {
+			changes = append(changes, change{What: w.what, Now: have[i].text, Want: w.text})
+		}
+	}
+	return changes, nil
+}
+
+// fact is one thing of a schedule as text.
+type fact struct{ what, text string }
+
+func describeSchedule(s *schedulepb.Schedule) ([]fact, error) {
+	run, decode := s.GetAction().GetStartWorkflow(), converter.GetDefaultDataConverter()
+	var errs []error
+	text := func(m proto.Message) string {
+		b, err := temporalproto.CustomJSONMarshalOptions{}.Marshal(m)
+		var plain any // the encoder varies its white space on purpose
+		if err == nil {
+			err = json.Unmarshal(b, &plain)
+		}
+		if err == nil {
+			b, err = json.Marshal(plain)
+		}
+		errs = append(errs, err)
+		return string(b)
+	}
+	return []fact{
+		{"times", text(s.GetSpec())},
+		{"policies", text(s.GetPolicies())},
+		{"workflow id", run.GetWorkflowId()},
+		{"workflow type", run.GetWorkflowType().GetName()},
+		{"task queue", run.GetTaskQueue().GetName()},
+		{"input", strings.Join(decode.ToStrings(run.GetInput()), " ")},
+		{"summary", decode.ToString(run.GetUserMetadata().GetSummary())},
+	}, errors.Join(errs...)
+}
+
+func (a *app) printApplied(done applied) error {
+	if a.json {
+		return a.printJSON(done)
+	}
+	fmt.Fprintf(a.out, "Schedule %s: %s.\n", done.Schedule, done.Done)
+	for _, c := range done.Changes {
+		fmt.Fprintf(a.out, "  %s\n    - %s\n    + %s\n", c.What, c.Now, c.Want)
+	}
+	return nil
+}
