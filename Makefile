@@ -5,7 +5,7 @@ PKGS ?= ./...
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fakecheck check format lint vet histories screenshots settings bench up down clean env tools devstack secrets containers
+.PHONY: help demo test fakecheck check format lint vet histories screenshots settings bench up down clean env tools cli devstack secrets containers
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -13,7 +13,7 @@ help: ## list the commands
 demo: devstack ## run the whole pipeline on a sample, or on SOURCE=path/to/file.csv
 	@$(DEVSTACK) demo $(if $(SOURCE),"$(SOURCE)")
 
-test: vet devstack ## all tests against servers of their own; PKGS=./internal/search ARGS='-run Bulk -v' narrows it
+test: vet cli ## all tests against servers of their own; PKGS=./internal/search ARGS='-run Bulk -v' narrows it
 	@$(DEVSTACK) exec go test -race -timeout 20m $(ARGS) $(PKGS)
 
 fakecheck: devstack ## check the tests' Metabase with Metabase's own command line client; needs Node
@@ -70,6 +70,9 @@ env: devstack ## print the variables that reach the servers
 
 tools: devstack ## install the servers' programs, start nothing
 	@$(DEVSTACK) tools
+
+cli: devstack ## Temporal's command-line tools: bin/temporal and bin/tctl
+	@$(DEVSTACK) cli
 
 devstack:
 	@go build -o $(DEVSTACK) ./internal/devstack/cmd
