@@ -5,7 +5,7 @@ PKGS ?= ./...
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint vet histories screenshots settings bench up down clean env tools devstack
+.PHONY: help demo test fakecheck check format lint vet histories screenshots settings bench up down clean env tools cli devstack secrets containers
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -13,8 +13,11 @@ help: ## list the commands
 demo: devstack ## run the whole pipeline on a sample, or on SOURCE=path/to/file.csv
 	@$(DEVSTACK) demo $(if $(SOURCE),"$(SOURCE)")
 
-test: vet devstack ## all tests against servers of their own; PKGS=./internal/search ARGS='-run Bulk -v' narrows it
+test: vet cli ## all tests against servers of their own; PKGS=./internal/search ARGS='-run Bulk -v' narrows it
 	@$(DEVSTACK) exec go test -race -timeout 20m $(ARGS) $(PKGS)
+
+fakecheck: devstack ## check the tests' Metabase with Metabase's own command line client; needs Node
+	@$(DEVSTACK) exec go test -tags metabasecli -count=1 -run MetabaseCLI ./internal/metabasefake $(ARGS)
 
 check: format lint test ## all that must pass: format, lint and import rules, then the tests
 
@@ -54,11 +57,23 @@ down: devstack ## stop all that up and demo started
 clean: devstack ## stop it and remove its data
 	@$(DEVSTACK) clean
 
+secrets: ## make the secrets of the containers, see docs/containers.md; those that are there stay
+	@sh containers/secrets.sh
+
+containers: devstack ## build the Temporal server of the containers and run it with their settings; 3 minutes the first time
+	@cd tools/temporal-server && go build -ldflags='-s -w' -o $(CURDIR)/bin/temporal-server go.temporal.io/server/cmd/server
+	@cd tools/temporal-server && go build -ldflags='-s -w' -o $(CURDIR)/bin/temporal-sql-tool go.temporal.io/server/cmd/tools/sql
+	@cd tools/temporal && go build -ldflags='-s -w' -o $(CURDIR)/bin/temporal github.com/temporalio/cli/cmd/temporal
+	@$(DEVSTACK) exec go test -count=1 -tags temporalserver -run TestTemporalServer $(ARGS) ./containers
+
 env: devstack ## print the variables that reach the servers
 	@$(DEVSTACK) env
 
 tools: devstack ## install the servers' programs, start nothing
 	@$(DEVSTACK) tools
+
+cli: devstack ## Temporal's command-line tools: bin/temporal and bin/tctl
+	@$(DEVSTACK) cli
 
 devstack:
 	@go build -o $(DEVSTACK) ./internal/devstack/cmd

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,8 +18,8 @@ import (
 )
 
 // Demo runs the whole pipeline over a CSV file, or over a sample: it has the stack
-// and a worker run, ingests, loads, reconciles and prints the cards, and leaves
-// all of it up. It gives the exit status of the step that failed.
+// and a worker run, ingests, loads, reconciles, prints the cards and serves them as
+// a page, and leaves all of it up. It gives the exit status of the step that failed.
 func (s *Stack) Demo(ctx context.Context, source string) (status int, err error) {
 	if source != "" {
 		if _, err := os.Stat(source); err != nil {
@@ -60,7 +61,11 @@ func (s *Stack) Demo(ctx context.Context, source string) (status int, err error)
 	if err != nil {
 		return 1, err
 	}
-	s.sayAddresses(env, worker)
+	page, err := s.ensurePage(ctx, env)
+	if err != nil {
+		return 1, err
+	}
+	s.sayAddresses(env, worker, page)
 	if before == after {
 		s.say("The warehouse held all of this already: this run changed nothing in it.")
 	}
@@ -100,49 +105,77 @@ func (s *Stack) upWithWorker(ctx context.Context) ([]setting, *Server, error) {
 	return env, worker, err
 }
 
-// ensureWorker has a worker of the built program run with these settings; one of
-// an older program or with other settings is stopped first.
+// ensureWorker has a worker run with these settings.
 func (s *Stack) ensureWorker(ctx context.Context, env []setting) (*Server, error) {
-	path := filepath.Join(s.Root, "bin", "worker")
-	version, err := programVersion(path, env)
+	began := time.Now()
+	return s.ensureOurs(ctx, "worker", env, []string{"worker"}, func(ctx context.Context) error { return polled(ctx, env, began) })
+}
+
+// ensurePage has the built-in page run with these settings, and gives its address.
+func (s *Stack) ensurePage(ctx context.Context, env []setting) (address string, err error) {
+	listen := fmt.Sprintf("127.0.0.1:%d", s.Ports.Page.number)
+	address = "http://" + listen
+	_, err = s.ensureOurs(ctx, "page", env, []string{"starter", "serve", "--listen", listen}, func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("the page answers %s", resp.Status)
+		}
+		return nil
+	})
+	return address, err
+}
+
+// ensureOurs has a built program run in the background under a name, with its
+// arguments and these settings; one of an older program or with others is stopped
+// first.
+func (s *Stack) ensureOurs(ctx context.Context, name string, env []setting, args []string, answers func(context.Context) error) (*Server, error) {
+	path := filepath.Join(s.Root, "bin", args[0])
+	version, err := programVersion(path, args, env)
 	if err != nil {
-		return nil, fmt.Errorf("start the worker: %w", err)
+		return nil, fmt.Errorf("start the %s: %w", name, err)
 	}
-	running, err := s.recorded("worker")
+	running, err := s.recorded(name)
 	if err != nil {
 		return nil, err
 	}
 	if running != nil && running.Version == version {
-		s.say("%-14s process %d (was running)", "worker", running.PID)
+		s.say("%-14s process %d (was running)", name, running.PID)
 		return running, nil
 	}
 	if running != nil {
-		s.say("%-14s has changed: stopping the one that runs", "worker")
+		s.say("%-14s has changed: stopping the one that runs", name)
 		if err := running.Stop(); err != nil {
 			return nil, err
 		}
 	}
 	began := time.Now()
-	p := program{path: path, env: environment(os.Environ(), env), dir: s.Root}
-	worker := &Server{Name: "worker", StopSignal: syscall.SIGTERM, Version: version}
-	o := Options{Log: s.logPath("worker"), Started: s.record}
-	_, err = run(ctx, p, worker, o, func(ctx context.Context) error { return polled(ctx, env, began) })
-	if err != nil {
+	p := program{path: path, args: args[1:], env: environment(os.Environ(), env), dir: s.Root}
+	started := &Server{Name: name, StopSignal: syscall.SIGTERM, Version: version}
+	o := Options{Log: s.logPath(name), Started: s.record}
+	if _, err = run(ctx, p, started, o, answers); err != nil {
 		return nil, err
 	}
-	s.say("%-14s process %d (started in %.1f s)", "worker", worker.PID, time.Since(began).Seconds())
-	return worker, nil
+	s.say("%-14s process %d (started in %.1f s)", name, started.PID, time.Since(began).Seconds())
+	return started, nil
 }
 
-// programVersion gives a digest of a program and its settings.
-func programVersion(path string, env []setting) (string, error) {
+// programVersion gives a digest of a program, its arguments and its settings.
+func programVersion(path string, args []string, env []setting) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
 	digest := sha256.New()
-	fmt.Fprintln(digest, env)
+	fmt.Fprintln(digest, args, env)
 	if _, err := io.Copy(digest, file); err != nil {
 		return "", err
 	}
@@ -220,7 +253,8 @@ func value(env []setting, name string) string {
 }
 
 // sayAddresses says where everything is.
-func (s *Stack) sayAddresses(env []setting, worker *Server) {
+func (s *Stack) sayAddresses(env []setting, worker *Server, page string) {
+	s.say("Dashboard        %s", page)
 	s.say("Temporal Web UI  %s", value(env, "TEMPORAL_UI_URL"))
 	s.say("Elasticsearch    %s/%s", value(env, "ELASTICSEARCH_URL"), value(env, "ELASTICSEARCH_INDEX"))
 	s.say("PostgreSQL       DATABASE_URL in %s, with the other variables that reach the stack", s.envPath())

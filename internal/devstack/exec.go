@@ -15,8 +15,9 @@ import (
 // Exec runs a command with servers of its own, on free ports and with fresh data
 // in the state folder's test, and stops them when it has ended. The command finds
 // them in TEST_ELASTICSEARCH_URL, TEST_DATABASE_URL, TEST_TEMPORAL_ADDRESS and
-// TEST_TEMPORAL_UI, a browser in TEST_CHROMIUM and the script axe-core in TEST_AXE. It
-// gives the exit status of the command; an error means that it was not run.
+// TEST_TEMPORAL_UI, a browser in TEST_CHROMIUM, the script axe-core in TEST_AXE,
+// and what CLI makes in TEST_TEMPORAL_CLI and TEST_TCTL. It gives the exit status of the command; an
+// error means that it was not run.
 func (s *Stack) Exec(ctx context.Context, command []string) (status int, err error) {
 	unlock, err := s.lockTests()
 	if err != nil {
@@ -49,6 +50,8 @@ func (s *Stack) Exec(ctx context.Context, command []string) (status int, err err
 		"TEST_ELASTICSEARCH_URL=http://"+servers[0].Addr(),
 		"TEST_DATABASE_URL="+PostgresURL(servers[1].Addr(), "", Database),
 		"TEST_TEMPORAL_ADDRESS="+servers[2].Addr(),
+		"TEST_TEMPORAL_CLI="+s.cliPath("temporal"),
+		"TEST_TCTL="+s.cliPath("tctl"),
 		"TEST_TEMPORAL_UI="+servers[2].UIURL(),
 		"TEST_CHROMIUM="+browser,
 		"TEST_AXE="+axe,

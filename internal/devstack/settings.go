@@ -25,7 +25,7 @@ func (p port) agrees(server string, running int) error {
 
 // Ports are those of the stack's servers.
 type Ports struct {
-	Elasticsearch, Postgres, Temporal, TemporalUI port
+	Elasticsearch, Postgres, Temporal, TemporalUI, Page port
 }
 
 // portsOf reads the ports from the environment.
@@ -35,6 +35,7 @@ func portsOf(getenv func(string) string) (Ports, error) {
 		Postgres:      port{variable: "PG_PORT", number: 5432},
 		Temporal:      port{variable: "TEMPORAL_PORT", number: 7233},
 		TemporalUI:    port{variable: "TEMPORAL_UI_PORT", number: 8233},
+		Page:          port{variable: "PAGE_PORT", number: 8088},
 	}
 	for _, port := range p.all() {
 		text := getenv(port.variable)
@@ -51,7 +52,7 @@ func portsOf(getenv func(string) string) (Ports, error) {
 }
 
 func (p *Ports) all() []*port {
-	return []*port{&p.Elasticsearch, &p.Postgres, &p.Temporal, &p.TemporalUI}
+	return []*port{&p.Elasticsearch, &p.Postgres, &p.Temporal, &p.TemporalUI, &p.Page}
 }
 
 // another gives the setting that takes another port than the one that is in use.

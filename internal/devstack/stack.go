@@ -194,7 +194,7 @@ func (s *Stack) Down() error {
 func (s *Stack) stopAll() error {
 	stopped := false
 	var errs []error
-	for _, name := range []string{"worker", "Temporal", "PostgreSQL", "Elasticsearch"} {
+	for _, name := range []string{"page", "worker", "Temporal", "PostgreSQL", "Elasticsearch"} {
 		server, err := s.recorded(name)
 		if err != nil {
 			errs = append(errs, err)
