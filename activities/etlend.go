@@ -29,7 +29,8 @@ type FinishedETL struct {
 }
 
 // FinishETL ends a run: after a rescan it removes what the raw index no longer
-// has, and it fails unless the warehouse's total is that of the raw index.
+// has, it fails unless the warehouse's total is that of the raw index, and after a
+// rescan it makes the sums of the dashboards anew.
 func (a *ETL) FinishETL(ctx context.Context, in FinishETLInput) (FinishedETL, error) {
 	defer keepAlive(ctx, silent)()
 	out, err := a.finish(ctx, in)
@@ -58,6 +59,9 @@ func (a *ETL) finish(ctx context.Context, in FinishETLInput) (FinishedETL, error
 		if out.Checked, err = a.compareTotals(ctx, in, out.Rows+out.Rejects); err != nil {
 			return out, err
 		}
+	}
+	if err := a.Warehouse.Sum(ctx, in.Index, in.Plan.Generation); err != nil {
+		return out, err
 	}
 	in.Counts.Swept = out.Swept
 	return out, a.Warehouse.FinishRun(ctx, in.Plan.Run, warehouse.RunCompleted, in.Counts, "")

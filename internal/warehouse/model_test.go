@@ -38,6 +38,8 @@ type model struct {
 	made       map[covid.Key]int       // generation that wrote a row or reject last
 	lastGood   map[covid.Key]covid.Row // of the rejects that were rows before
 	loaded     []loadedWindow          // of this generation
+	summed     bool                    // loads keep the sums right
+	shown      map[covid.Key]covid.Row // the rows that the sums are of
 }
 
 type loadedWindow struct {
@@ -236,7 +238,12 @@ func TestLoadsAreTheModel(t *testing.T) {
 				m.restore(rt)
 				begin(rt, db, m.generation, modelShards)
 				m.generation++
+				m.summed = false
 				m.rewind()
+			},
+			"sum": func(rt *rapid.T) {
+				sum(rt, db, m.generation)
+				m.summed = true
 			},
 			"to the end, and sweep": func(rt *rapid.T) {
 				for s := range modelShards {

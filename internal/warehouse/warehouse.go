@@ -43,6 +43,7 @@ func OpenReader(ctx context.Context, url string) (*DB, error) {
 	}
 	config.ConnConfig.RuntimeParams["role"] = readerRole
 	config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	config.ConnConfig.RuntimeParams["jit"] = "off" // compiling takes longer than any card's statement
 	return open(ctx, config)
 }
 

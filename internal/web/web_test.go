@@ -69,7 +69,7 @@ SELECT md5(concat_ws('-', d, s, c))::uuid, date '2022-01-01' + d, 'United States
 	CASE WHEN (d + s + c) % 13 <> 0 THEN s * 40 + 30 * round(20 * (1 + sin(d / 9.0 + s)))::int - (d % 7) * 20 - CASE WHEN d = 60 THEN 900 ELSE 0 END END,
 	CASE WHEN (d + c) % 11 <> 0 THEN s + (d % 5) END, '/data/activity.csv', 1, d * 100 + s * 4 + c, 1
 FROM generate_series(0, 119) d, generate_series(1, 12) s, generate_series(1, 4) c;
-INSERT INTO etl_state VALUES ('cases', 'uuid', 1, 5760, 120);
+INSERT INTO etl_state VALUES ('cases', 'uuid', 1, 5760, 120, 1, true);
 INSERT INTO etl_run (workflow_id, run_id, state, started_at, finished_at, counts) VALUES
 	('w', '1', 'completed', now() - interval '72 min', now() - interval '71 min', '{"loaded": {"extracted": 5880, "inserted": 5760, "rejected": 120}}'),
 	('w', '2', 'completed', now() - interval '12 min', now() - interval '12 min', '{}');

@@ -28,9 +28,29 @@ CREATE UNIQUE INDEX covid_monthly_place ON covid_monthly (month, state, left(cou
 DROP INDEX covid_cases_date;
 CREATE INDEX covid_cases_date_state ON covid_cases (date, state);
 
--- The sums change with the rows, in the writer's transaction, whoever the writer
--- is. Writers take turns from here to their end, so that two of them never wait
--- for each other's sums: a load locks the row of totals a moment later anyway.
+-- A rescan, of which the first load is one, writes more rows than the sums have,
+-- and keeping them with every window would make it half as slow again. Until its
+-- first run ends they stay as they were before it; then covid_sum makes them anew.
+ALTER TABLE etl_state ADD summed boolean NOT NULL DEFAULT false;
+
+-- +goose StatementBegin
+CREATE FUNCTION covid_sum() RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
+	DELETE FROM covid_daily;
+	INSERT INTO covid_daily
+	SELECT date, state, count(*), coalesce(sum(new_cases), 0), count(new_cases), coalesce(sum(new_deaths), 0), count(new_deaths)
+	FROM covid_cases GROUP BY date, state;
+	DELETE FROM covid_monthly;
+	INSERT INTO covid_monthly
+	SELECT date_trunc('month', date)::date AS month, state, county, count(*), coalesce(sum(new_cases), 0), count(new_cases)
+	FROM covid_cases WHERE county IS NOT NULL GROUP BY month, state, county;
+	UPDATE etl_state SET summed = true;
+$$;
+-- +goose StatementEnd
+
+-- From then on the sums change with the rows, in the writer's transaction, whoever
+-- the writer is. Writers take turns from here to their end, so that two of them
+-- never wait for each other's sums: a load locks the row of totals a moment later
+-- anyway.
 -- +goose StatementBegin
 CREATE FUNCTION covid_summarize() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
@@ -42,6 +62,9 @@ DECLARE
 BEGIN
 	IF TG_OP = 'TRUNCATE' THEN
 		TRUNCATE covid_daily, covid_monthly;
+		RETURN NULL;
+	END IF;
+	IF EXISTS (SELECT FROM etl_state WHERE NOT summed) THEN
 		RETURN NULL;
 	END IF;
 	PERFORM FROM etl_state FOR NO KEY UPDATE;
@@ -86,14 +109,9 @@ CREATE TRIGGER covid_cases_deleted AFTER DELETE ON covid_cases
 CREATE TRIGGER covid_cases_truncated AFTER TRUNCATE ON covid_cases
 	FOR EACH STATEMENT EXECUTE FUNCTION covid_summarize();
 
--- Nothing may be written between these sums and the triggers.
+-- Nothing may be written between the sums and the triggers.
 LOCK TABLE covid_cases IN SHARE MODE;
-INSERT INTO covid_daily
-SELECT date, state, count(*), coalesce(sum(new_cases), 0), count(new_cases), coalesce(sum(new_deaths), 0), count(new_deaths)
-FROM covid_cases GROUP BY date, state;
-INSERT INTO covid_monthly
-SELECT date_trunc('month', date)::date AS month, state, county, count(*), coalesce(sum(new_cases), 0), count(new_cases)
-FROM covid_cases WHERE county IS NOT NULL GROUP BY month, state, county;
+SELECT covid_sum();
 ANALYZE covid_daily, covid_monthly;
 
 -- +goose StatementBegin
@@ -108,6 +126,7 @@ BEGIN
 		EXECUTE format('ALTER TABLE %I.%I OWNER TO covid_owner', place, name);
 	END LOOP;
 	EXECUTE format('ALTER FUNCTION %I.covid_summarize() OWNER TO covid_owner', place);
+	EXECUTE format('ALTER FUNCTION %I.covid_sum() OWNER TO covid_owner', place);
 END $$;
 -- +goose StatementEnd
 
@@ -116,7 +135,8 @@ DROP TRIGGER covid_cases_truncated ON covid_cases;
 DROP TRIGGER covid_cases_deleted ON covid_cases;
 DROP TRIGGER covid_cases_updated ON covid_cases;
 DROP TRIGGER covid_cases_inserted ON covid_cases;
-DROP FUNCTION covid_summarize();
+DROP FUNCTION covid_summarize(), covid_sum();
+ALTER TABLE etl_state DROP summed;
 DROP TABLE covid_monthly, covid_daily;
 DROP INDEX covid_cases_date_state;
 CREATE INDEX covid_cases_date ON covid_cases (date);
