@@ -28,7 +28,7 @@ func readState(ctx context.Context, db *warehouse.DB, now time.Time) (stateView,
 	if err != nil {
 		return stateView{}, err
 	}
-	_, rows, err := db.Query(ctx, "SELECT rows, rejects, (SELECT max(date) FROM covid_daily) FROM etl_state")
+	_, rows, err := db.Query(ctx, "SELECT rows, rejects, summed FROM etl_state")
 	if err != nil {
 		return stateView{}, err
 	}
@@ -38,6 +38,9 @@ func readState(ctx context.Context, db *warehouse.DB, now time.Time) (stateView,
 	loaded, _ := rows[0][0].(int64)
 	rejected, _ := rows[0][1].(int64)
 	v := stateView{Facts: []fact{lastRun(runs, now), lastLoad(runs, now)}}
+	if summed, _ := rows[0][2].(bool); !summed {
+		v.Note = "A whole load is under way. The cards show what was there before it until its run ends."
+	}
 	v.Facts = append(v.Facts, fact{Name: "In the warehouse", Value: grouped(loaded), Detail: "records", Level: "ok"})
 	refused := fact{Name: "Rejected", Value: grouped(rejected), Detail: "with their reasons", Level: "ok"}
 	if rejected > 0 {

@@ -134,6 +134,14 @@ func TestPages(t *testing.T) {
 	s.shows("/cards/nothing.csv", http.StatusNotFound, "no such card")
 }
 
+// While a whole load is under way the page says that its numbers are older.
+func TestWholeLoad(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.execute(world + "; UPDATE etl_state SET summed = false; UPDATE etl_run SET state = 'failed', finished_at = NULL")
+	s.shows("/", http.StatusOK, "A whole load is under way", "no run completed", "<b>failed</b>")
+}
+
 func TestRejectsPage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
