@@ -2,7 +2,7 @@
 -- every count of a county is unknown, so is its total. Months of which all days
 -- are wanted come from their sums, the days of the others from the records.
 WITH days AS MATERIALIZED (
-	SELECT date, date_trunc('month', date)::date AS month, true [[AND {{date}}]] AS wanted
+	SELECT date, date_trunc('month', date::timestamp)::date AS month, true [[AND {{date}}]] AS wanted
 	FROM covid_daily
 	GROUP BY date
 ), months AS MATERIALIZED (

@@ -87,7 +87,7 @@ const differences = `WITH daily AS (
 	SELECT date, state, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases, count(new_cases) AS known_cases,
 		coalesce(sum(new_deaths), 0) AS new_deaths, count(new_deaths) AS known_deaths FROM covid_cases GROUP BY date, state
 ), monthly AS (
-	SELECT date_trunc('month', date)::date AS month, state, county, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases,
+	SELECT date_trunc('month', date::timestamp)::date AS month, state, county, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases,
 		count(new_cases) AS known_cases FROM covid_cases WHERE county IS NOT NULL GROUP BY 1, state, county
 ) SELECT (SELECT count(*) FROM ((TABLE daily EXCEPT ALL TABLE covid_daily) UNION ALL (TABLE covid_daily EXCEPT ALL TABLE daily)) d)
 	+ (SELECT count(*) FROM ((TABLE monthly EXCEPT ALL TABLE covid_monthly) UNION ALL (TABLE covid_monthly EXCEPT ALL TABLE monthly)) m)`

@@ -34,14 +34,14 @@ CREATE INDEX covid_cases_date_state ON covid_cases (date, state);
 ALTER TABLE etl_state ADD summed boolean NOT NULL DEFAULT false;
 
 -- +goose StatementBegin
-CREATE FUNCTION covid_sum() RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION covid_sum() RETURNS void LANGUAGE sql SET search_path FROM CURRENT SET work_mem = '64MB' AS $$
 	DELETE FROM covid_daily;
 	INSERT INTO covid_daily
 	SELECT date, state, count(*), coalesce(sum(new_cases), 0), count(new_cases), coalesce(sum(new_deaths), 0), count(new_deaths)
 	FROM covid_cases GROUP BY date, state;
 	DELETE FROM covid_monthly;
 	INSERT INTO covid_monthly
-	SELECT date_trunc('month', date)::date AS month, state, county, count(*), coalesce(sum(new_cases), 0), count(new_cases)
+	SELECT date_trunc('month', date::timestamp)::date AS month, state, county, count(*), coalesce(sum(new_cases), 0), count(new_cases)
 	FROM covid_cases WHERE county IS NOT NULL GROUP BY month, state, county;
 	UPDATE etl_state SET summed = true;
 $$;
@@ -85,7 +85,7 @@ BEGIN
 	END IF;
 	EXECUTE 'WITH changed AS (' || changed || '), written AS (
 		INSERT INTO covid_monthly AS s
-		SELECT date_trunc(''month'', date)::date AS month, state, county, sum(sign), coalesce(sum(sign * new_cases), 0),
+		SELECT date_trunc(''month'', date::timestamp)::date AS month, state, county, sum(sign), coalesce(sum(sign * new_cases), 0),
 			coalesce(sum(sign) FILTER (WHERE new_cases IS NOT NULL), 0)
 		FROM changed WHERE county IS NOT NULL GROUP BY month, state, county
 		HAVING sum(sign) <> 0 OR sum(sign * new_cases) <> 0 OR sum(sign) FILTER (WHERE new_cases IS NOT NULL) <> 0
