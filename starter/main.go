@@ -102,6 +102,7 @@ func (a *app) command() *cobra.Command {
 		return usagef("%w; see `%s --help`", err, c.CommandPath())
 	})
 	root.AddCommand(a.ingestCommand(), a.scheduleCommand(), a.etlCommand(), a.reconcileCommand(), a.cardsCommand())
+	root.AddCommand(a.statusCommand())
 	return root
 }
 
