@@ -65,8 +65,7 @@ func (p *page) ago(t time.Time) string { return health.Span(p.now.Sub(t)) + " ag
 
 func (p *page) findings(title string, found []health.Finding) {
 	for _, f := range found {
-		p.line(title, "%s: %s", f.ID, f.Text)
-		p.line("  do", "%s", f.Do)
+		p.line(title, "[%s] %s. Do: %s", f.ID, f.Text, f.Do)
 	}
 	if len(found) > 0 {
 		p.text.WriteByte('\n')
@@ -75,7 +74,7 @@ func (p *page) findings(title string, found []health.Finding) {
 
 func (p *page) servers(s health.Status) {
 	if s.Elasticsearch.Error != "" {
-		p.unknown("Elasticsearch", s.Elasticsearch.Error)
+		p.line("Elasticsearch", "cannot be asked")
 	}
 	for _, n := range s.Elasticsearch.Nodes {
 		text := fmt.Sprintf("%s, node %s", n.Version, n.Name)
@@ -93,12 +92,12 @@ func (p *page) servers(s health.Status) {
 		p.line("  indices", "%s", strings.Join(indices, ", "))
 	}
 	if s.PostgreSQL.Error != "" {
-		p.unknown("PostgreSQL", s.PostgreSQL.Error)
+		p.line("PostgreSQL", "cannot be asked")
 	} else {
 		p.line("PostgreSQL", "%s, database of %s, tables at version %d", s.PostgreSQL.Version, health.Size(s.PostgreSQL.DatabaseBytes), s.PostgreSQL.Schema)
 	}
 	if s.Temporal.Error != "" {
-		p.unknown("Temporal", s.Temporal.Error)
+		p.line("Temporal", "cannot be asked")
 	} else {
 		p.line("Temporal", "%s, namespace %s", s.Temporal.Version, s.Temporal.Namespace)
 	}

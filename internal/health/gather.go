@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -99,15 +100,27 @@ func together(parts ...func()) {
 	wg.Wait()
 }
 
-// say gives an error's text; one that is only a passed limit says who was silent.
+// say gives an error's text. One that is only a passed limit says who was silent,
+// and one of the network leaves out what libraries put around it.
 func say(err error, who string) string {
+	var network *net.OpError
 	switch {
 	case err == nil:
 		return ""
 	case errors.Is(err, context.DeadlineExceeded):
 		return who + " gave no answer in time"
+	case errors.As(err, &network):
+		return who + ": " + network.Error()
 	}
 	return err.Error()
+}
+
+// notAsked is said of what a server that cannot be asked would know: the reason
+// stands once, with the server.
+func notAsked(server string, errs ...*string) {
+	for _, e := range errs {
+		*e = server + " could not be asked"
+	}
 }
 
 func (g *gatherer) elasticsearch(ctx context.Context) {
@@ -134,11 +147,14 @@ func (g *gatherer) elasticsearch(ctx context.Context) {
 		if search.KindOf(err) == search.IndexGone { // which of them exist is known
 			return ""
 		}
-		return say(err, "Elasticsearch")
+		return say(err, g.Search.Address())
 	}
 	s.Elasticsearch.Error = text(nodesErr)
 	s.Elasticsearch.IndicesError = text(errors.Join(healthErr, blocksErr))
 	s.Releases.Error, s.Quarantine.Error = text(releasesErr), text(quarantineErr)
+	if search.KindOf(nodesErr) == search.Unavailable {
+		notAsked("Elasticsearch", &s.Elasticsearch.IndicesError, &s.Releases.Error, &s.Quarantine.Error)
+	}
 	for _, r := range releases {
 		s.Releases.Newest = append(s.Releases.Newest, Release{
 			Source: r.Source, Number: r.Number, State: r.State, Rows: r.Checkpoint.Row, Registered: r.Registered,
@@ -154,7 +170,7 @@ func (g *gatherer) postgresql(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	s := g.s
-	who := "PostgreSQL at " + g.Warehouse.Address()
+	who := g.Warehouse.Address()
 	var serverErr, runsErr, rejectsErr error
 	together(
 		func() { s.PostgreSQL.Server, serverErr = g.Warehouse.Server(ctx) },
@@ -170,6 +186,9 @@ func (g *gatherer) postgresql(ctx context.Context) {
 	)
 	s.PostgreSQL.Error = say(serverErr, who)
 	s.ETL.TableError, s.Rejects.Error = say(runsErr, who), say(rejectsErr, who)
+	if serverErr != nil {
+		notAsked("PostgreSQL", &s.ETL.TableError, &s.Rejects.Error)
+	}
 }
 
 // lag compares the cursor with the index.
@@ -179,6 +198,12 @@ func (g *gatherer) lag(ctx context.Context) {
 	lag := &g.s.Lag
 	lag.Loaded = g.found
 	switch {
+	case g.s.PostgreSQL.Error != "":
+		notAsked("PostgreSQL", &lag.Error)
+		return
+	case search.KindOf(g.stateErr) == search.Unavailable && g.s.Elasticsearch.Error != "":
+		notAsked("Elasticsearch", &lag.Error)
+		return
 	case g.cursorErr != nil:
 		lag.Error = say(g.cursorErr, "PostgreSQL")
 		return

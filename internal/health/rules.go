@@ -135,24 +135,31 @@ func (j *judge) workers() {
 	if j.Workers.Error != "" {
 		return
 	}
-	for _, kind := range []struct {
-		name    string
-		pollers []Poller
-	}{{"workflows", j.Workers.Workflow}, {"activities", j.Workers.Activity}} {
-		var seen time.Time
-		for _, p := range kind.pollers {
-			if p.LastSeen.After(seen) {
-				seen = p.LastSeen
-			}
-		}
-		const do = "start one: go run ./worker"
-		switch {
-		case seen.IsZero():
-			j.problem("no-worker", do, "no worker takes %s of task queue %s", kind.name, j.Workers.TaskQueue)
-		case j.CheckedAt.Sub(seen) > goneAfter:
-			j.problem("no-worker", do, "no worker has asked for %s of task queue %s for %s", kind.name, j.Workers.TaskQueue, j.ago(seen))
+	const do = "start one: go run ./worker"
+	workflow, activity := newestPoll(j.Workers.Workflow), newestPoll(j.Workers.Activity)
+	oldest := workflow
+	if activity.Before(oldest) {
+		oldest = activity
+	}
+	switch {
+	case workflow.IsZero() && activity.IsZero():
+		j.problem("no-worker", do, "no worker polls the task queue %s: nothing goes on", j.Workers.TaskQueue)
+	case workflow.IsZero():
+		j.problem("no-worker", do, "no worker takes workflows of the task queue %s", j.Workers.TaskQueue)
+	case activity.IsZero():
+		j.problem("no-worker", do, "no worker takes activities of the task queue %s", j.Workers.TaskQueue)
+	case j.CheckedAt.Sub(oldest) > goneAfter:
+		j.problem("no-worker", do, "no worker has polled the task queue %s for %s", j.Workers.TaskQueue, j.ago(oldest))
+	}
+}
+
+func newestPoll(pollers []Poller) (newest time.Time) {
+	for _, p := range pollers {
+		if p.LastSeen.After(newest) {
+			newest = p.LastSeen
 		}
 	}
+	return newest
 }
 
 func (j *judge) schedule() {

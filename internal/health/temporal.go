@@ -25,8 +25,7 @@ func (g *gatherer) temporal(ctx context.Context) {
 	s.Temporal.Namespace, s.Workers.TaskQueue, s.Schedule.ID = g.Namespace, g.TaskQueue, workflows.ScheduleID
 	if err := g.reach(ctx); err != nil {
 		s.Temporal.Error = err.Error()
-		const unknown = "Temporal could not be asked"
-		s.Workers.Error, s.Schedule.Error, s.ETL.Error, s.Ingests.Error = unknown, unknown, unknown, unknown
+		notAsked("Temporal", &s.Workers.Error, &s.Schedule.Error, &s.ETL.Error, &s.Ingests.Error)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, thenWithin)
@@ -44,11 +43,11 @@ func (g *gatherer) reach(ctx context.Context) error {
 	service := g.Temporal.WorkflowService()
 	info, err := service.GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{})
 	if err != nil {
-		return fmt.Errorf("reach Temporal at %s: %s", g.Address, say(err, "it"))
+		return errors.New(say(err, g.Address))
 	}
 	g.s.Temporal.Version = info.GetServerVersion()
 	if _, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: g.Namespace}); err != nil {
-		return fmt.Errorf("use the namespace %s of Temporal at %s: %s", g.Namespace, g.Address, say(err, "it"))
+		return fmt.Errorf("the namespace %s: %s", g.Namespace, say(err, g.Address))
 	}
 	return nil
 }

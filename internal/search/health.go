@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// Address is that of Elasticsearch, without credentials, for messages.
+func (c *Client) Address() string { return c.address }
+
 // Node is one node of the cluster.
 type Node struct {
 	Name    string `json:"name"`
