@@ -1,9 +1,10 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -66,7 +67,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 		}
 		nodes = append(nodes, node)
 	}
-	sort.Slice(nodes, func(i, j int) bool { return nodes[i].Name < nodes[j].Name })
+	slices.SortFunc(nodes, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
 	return nodes, nil
 }
 
@@ -132,8 +133,8 @@ func (c *Client) Blocks(ctx context.Context, index string) ([]Block, error) {
 	for _, name := range ours(index) {
 		add(name, answer.Blocks.Indices[name])
 	}
-	sort.Slice(blocks, func(i, j int) bool {
-		return blocks[i].Index+blocks[i].Reason < blocks[j].Index+blocks[j].Reason
+	slices.SortFunc(blocks, func(a, b Block) int {
+		return cmp.Or(strings.Compare(a.Index, b.Index), strings.Compare(a.Reason, b.Reason))
 	})
 	return blocks, nil
 }
