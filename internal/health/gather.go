@@ -33,14 +33,15 @@ const (
 	askWithin = 2500 * time.Millisecond
 	// thenWithin bounds what is asked when that was answered.
 	thenWithin = 2 * time.Second
-	longest    = askWithin + thenWithin
+	// sureWithin bounds the second look at what seems to have stopped.
+	sureWithin = 500 * time.Millisecond
 )
 
 // topReasons is how many reasons are shown.
 const topReasons = 3
 
-// Gather asks every server side by side and gives what could be found within
-// some 4.5 s, whether the servers answer or not.
+// Gather asks every server side by side and gives what could be found within 5 s,
+// whether the servers answer or not.
 func Gather(ctx context.Context, in Servers) Status {
 	s := Status{CheckedAt: time.Now().UTC(), Index: in.Index}
 	g := &gatherer{Servers: in, s: &s}
@@ -48,11 +49,12 @@ func Gather(ctx context.Context, in Servers) Status {
 		together(func() { g.elasticsearch(ctx) }, func() { g.postgresql(ctx) })
 		g.lag(ctx)
 	})
-	s.ETL.combine(g.known, g.runs, g.table)
+	s.ETL.combine(g.known, g.etlRuns, g.table)
 	if s.ETL.Completed != nil && s.Lag.Loaded && !s.Lag.Rescan {
 		s.Lag.Since = &s.ETL.Completed.StartedAt
 	}
 	g.nameIngests()
+	g.findStopped(ctx)
 	s.fill()
 	return s
 }
@@ -87,8 +89,8 @@ type gatherer struct {
 	cursorErr error
 	table     []warehouse.Run
 
-	known bool  // Temporal gave its list
-	runs  []Run // of the ETL, as Temporal lists them
+	known   bool  // Temporal gave its list
+	etlRuns []Run // as Temporal lists them
 }
 
 // together runs parts side by side and waits for all.
@@ -254,6 +256,25 @@ func (g *gatherer) nameIngests() {
 		if r := g.s.Releases.of(run.WorkflowID); r != nil {
 			run.Source = r.Source
 		}
+	}
+}
+
+// findStopped looks for releases that are running and that no ingest works on.
+// The list of ingests is some moments old and an ingest may have ended between
+// two answers, so each is looked at again: first its workflow, then its release.
+func (g *gatherer) findStopped(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, sureWithin)
+	defer cancel()
+	if g.s.Ingests.Error != "" {
+		return
+	}
+	for i := range g.s.Releases.Newest {
+		r := &g.s.Releases.Newest[i]
+		if r.State != search.StateRunning || g.runs(ctx, r.WorkflowID) {
+			continue
+		}
+		now, err := g.Search.Get(ctx, g.Index, r.Number)
+		r.Stopped = err == nil && now.State == search.StateRunning
 	}
 }
 

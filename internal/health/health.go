@@ -156,6 +156,7 @@ type Ingest struct {
 	Retry      *Retry     `json:"retry,omitempty"`
 
 	runID string
+	uri   string // of the source, as a worker gave it
 }
 
 // Progress is where a running ingest stands.
@@ -184,6 +185,9 @@ type Release struct {
 	Registered time.Time  `json:"registered"`
 	FinishedAt *time.Time `json:"finishedAt,omitempty"`
 	WorkflowID string     `json:"workflowId"` // of the source's ingest
+	// Stopped tells that the state is running and no ingest works on it: it was
+	// terminated.
+	Stopped bool `json:"stopped"`
 }
 
 // Refused counts records that were set aside, with the most frequent reasons.

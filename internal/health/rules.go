@@ -296,7 +296,7 @@ func (j *judge) releases() {
 			j.notice("ingest-cancelled", do+" goes on where it was", "the ingest of %s was cancelled after %s", path.Base(r.Source), plural(r.Rows, "row"))
 		case r.State == search.StateFailed:
 			j.problem("ingest-failed", do, "release %d of %s failed", r.Number, path.Base(r.Source))
-		case r.State == search.StateRunning:
+		case r.Stopped:
 			j.problem("ingest-stopped", do+" goes on where it was", "release %d of %s stopped after %s and no ingest works on it",
 				r.Number, path.Base(r.Source), plural(r.Rows, "row"))
 		}

@@ -145,12 +145,12 @@ func (g *gatherer) etl(ctx context.Context) {
 			WorkflowID: e.GetExecution().GetWorkflowId(), runID: e.GetExecution().GetRunId(), State: states[e.GetStatus()],
 			StartedAt: e.GetStartTime().AsTime(), EndedAt: endOf(e),
 		}
-		g.runs = append(g.runs, run)
+		g.etlRuns = append(g.etlRuns, run)
 	}
 	failed := false
 	var parts []func()
-	for i := range g.runs {
-		run := &g.runs[i]
+	for i := range g.etlRuns {
+		run := &g.etlRuns[i]
 		switch {
 		case run.State == Running:
 			parts = append(parts, func() { _, run.Retry = g.describe(ctx, run.WorkflowID, run.runID) })
@@ -187,11 +187,14 @@ func (g *gatherer) ingests(ctx context.Context) {
 		case run.State == Failed:
 			parts = append(parts, func() { run.Failure = g.failure(ctx, run.WorkflowID, run.runID) })
 		case run.State == Running && len(g.s.Workers.Workflow) > 0:
-			parts = append(parts, func() { run.Progress = g.progress(ctx, run.WorkflowID) })
+			parts = append(parts, func() { g.progress(ctx, run) })
 		}
 	}
 	together(parts...)
 	for _, run := range runs {
+		if run.uri != "" {
+			run.Source = run.uri
+		}
 		g.s.Ingests.Runs = append(g.s.Ingests.Runs, *run)
 	}
 }
@@ -229,21 +232,33 @@ func (g *gatherer) failure(ctx context.Context, id, runID string) string {
 	return err.Error()
 }
 
-// progress asks a running ingest where it stands; nil when no worker answers.
-func (g *gatherer) progress(ctx context.Context, id string) *Progress {
+// progress asks a running ingest where it stands, which stays unknown when no
+// worker answers.
+func (g *gatherer) progress(ctx context.Context, run *Ingest) {
 	ctx, cancel := context.WithTimeout(ctx, queryWithin)
 	defer cancel()
 	var p workflows.IngestProgress
-	answer, err := g.Temporal.QueryWorkflow(ctx, id, "", workflows.QueryProgress)
+	answer, err := g.Temporal.QueryWorkflow(ctx, run.WorkflowID, "", workflows.QueryProgress)
 	if err != nil || answer.Get(&p) != nil {
-		return nil
+		return
 	}
-	out := &Progress{
+	run.uri = p.Source
+	run.Progress = &Progress{
 		Phase: p.Phase, Release: p.Release, Rows: p.Rows, Percent: percentOf(p.Bytes, p.Size),
 		Quarantined: p.Counts.Quarantined, LastError: p.LastError,
 	}
 	if seconds := g.s.CheckedAt.Sub(p.StartedAt).Seconds(); seconds > 0 {
-		out.RowsPerSecond = float64(p.Counts.Rows) / seconds
+		run.Progress.RowsPerSecond = float64(p.Counts.Rows) / seconds
 	}
-	return out
+}
+
+// runs tells whether a workflow runs at this moment. One that cannot be asked
+// counts as running: nothing is known against it.
+func (g *gatherer) runs(ctx context.Context, id string) bool {
+	d, err := g.Temporal.DescribeWorkflowExecution(ctx, id, "")
+	var missing *serviceerror.NotFound
+	if err != nil {
+		return !errors.As(err, &missing)
+	}
+	return d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
 }

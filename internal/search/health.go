@@ -140,9 +140,12 @@ func (c *Client) Blocks(ctx context.Context, index string) ([]Block, error) {
 }
 
 // Sources gives the newest release of each source, the newest first, at most 100.
-// It does not refresh: what was written in the last second may be missing.
 func (c *Client) Sources(ctx context.Context, index string) ([]Release, error) {
-	return c.releases(ctx, "read the newest releases", index, object{
+	const op = "read the newest releases"
+	if err := c.Refresh(ctx, ReleasesIndex(index)); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	return c.releases(ctx, op, index, object{
 		"size": 100, "sort": []object{{"number": "desc"}}, "collapse": object{"field": fieldSource},
 	})
 }

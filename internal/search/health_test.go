@@ -107,7 +107,6 @@ func TestSourcesGivesTheNewestReleaseOfEach(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	raw(t, "POST", "/"+ReleasesIndex(index)+"/_refresh", "")
 	found, err := c.Sources(t.Context(), index)
 	if err != nil {
 		t.Fatal(err)
