@@ -192,7 +192,10 @@ func (p *page) lag(l health.Lag) {
 	case l.Numbers == 0:
 		p.line("lag", "none: the warehouse has all of the raw index")
 	default:
-		text := fmt.Sprintf("%d documents wait for the warehouse (%d sequence numbers)", l.Documents, l.Numbers)
+		text := fmt.Sprintf("%d documents wait for the warehouse", l.Documents)
+		if l.Numbers > l.Documents {
+			text += fmt.Sprintf(", up to %d with those not visible yet", l.Numbers)
+		}
 		if l.Since != nil {
 			text += ", none for longer than " + health.Span(p.now.Sub(*l.Since))
 		}

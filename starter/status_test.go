@@ -130,9 +130,9 @@ func TestStatusOfAPipeline(t *testing.T) {
 	o.finds(o.status(), "", "schedule-paused")
 	o.contains(o.must("status"), "the warehouse moves")
 
-	o.setIndex(`{"index.blocks.read_only_allow_delete":true}`)
+	o.setIndex(`{"index.blocks.write":true}`)
 	o.finds(o.status(), "blocked", "schedule-paused")
-	o.setIndex(`{"index.blocks.read_only_allow_delete":null}`)
+	o.setIndex(`{"index.blocks.write":null}`)
 
 	// A run that fails for good, and the next that is well again.
 	o.execute("UPDATE etl_state SET rows = rows + 1")

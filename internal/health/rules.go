@@ -271,7 +271,7 @@ func (j *judge) ingests() {
 		case Running:
 			j.retried("the ingest of "+name, run.Retry)
 			switch {
-			case run.Progress == nil && len(j.Workers.Workflow) > 0:
+			case run.Progress == nil && j.CheckedAt.Sub(newestPoll(j.Workers.Workflow)) <= goneAfter:
 				j.notice("ingest-silent", "look at the worker if it stays so", "no worker answered for the ingest of %s", name)
 			case run.Progress != nil && run.Progress.Phase == "paused":
 				j.notice("ingest-paused", "starter ingest resume --source "+run.Source, "the ingest of %s is paused", name)

@@ -137,6 +137,7 @@ func TestRules(t *testing.T) {
 		{"release failed", release(search.StateFailed), "ingest-failed", "", ""},
 		{"ingest runs", all(ingest(Ingest{State: Running, Progress: &Progress{Phase: "indexing"}}), release(search.StateRunning)), "", "", ""},
 		{"ingest silent", ingest(Ingest{State: Running}), "", "ingest-silent", ""},
+		{"ingest without a worker", all(ingest(Ingest{State: Running}), func(s *Status) { s.Workers.Workflow[0].LastSeen = before(time.Hour) }), "no-worker", "", ""},
 		{"ingest paused", ingest(Ingest{State: Running, Progress: &Progress{Phase: "paused"}}), "", "ingest-paused", ""},
 		{"ingest retries", ingest(Ingest{State: Running, Progress: &Progress{}, Retry: &Retry{Activity: "PlanBatches", Attempt: 40, Failure: "not here"}}), "retrying", "", "attempt 40: not here"},
 		{"part unread", func(s *Status) { s.Quarantine.Error = "privileges" }, "unread", "", "the quarantine cannot be read: privileges"},
