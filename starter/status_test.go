@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"go.temporal.io/sdk/client"
-
 	"github.com/jackc/pgx/v5"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 
 	"covidpipeline/internal/health"
 	"covidpipeline/internal/temporalclient"
@@ -196,6 +197,17 @@ func TestStatusOfARunningIngest(t *testing.T) {
 		return len(r.Ingests.Runs) == 1 && r.Ingests.Runs[0].State == health.Terminated
 	})
 	o.finds(r, "no-schedule ingest-stopped", "")
+	// When Temporal has forgotten it, the registry alone tells.
+	_, err := o.c.WorkflowService().DeleteWorkflowExecution(t.Context(), &workflowservice.DeleteWorkflowExecutionRequest{
+		Namespace: o.setting("TEMPORAL_NAMESPACE"), WorkflowExecution: &commonpb.WorkflowExecution{WorkflowId: run.WorkflowID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.await("the run to be forgotten", func() bool { r = o.status(); return len(r.Ingests.Runs) == 0 })
+	o.finds(r, "no-schedule ingest-stopped", "")
+	if n := r.Releases.Newest; len(n) != 1 || !n[0].Stopped {
+		t.Errorf("%+v", n)
+	}
 }
 
 func TestStatusTellsHowATerminatedRunEnded(t *testing.T) {
