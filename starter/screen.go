@@ -33,6 +33,7 @@ func (r report) screen() string {
 	p.releases(r.Releases)
 	p.refused("quarantine", r.Quarantine)
 	p.refused("rejects", r.Rejects)
+	p.proof(r.Proof)
 	return p.text.String()
 }
 
@@ -239,6 +240,21 @@ func (p *page) releases(r health.Releases) {
 			text += ", finished " + p.ago(*n.FinishedAt)
 		}
 		p.line("release", "%s", text)
+	}
+}
+
+func (p *page) proof(r health.Proof) {
+	switch {
+	case r.Error != "":
+		p.unknown("proof", r.Error)
+	case r.State == "":
+		p.line("proof", "none yet: `starter reconcile` makes one")
+	case r.EndedAt == nil:
+		p.line("proof", "%s", r.State)
+	case r.State == health.Busy:
+		p.line("proof", "nothing was proved %s: the pipeline was busy", p.ago(*r.EndedAt))
+	default:
+		p.line("proof", "%s %s, %d source records", r.State, p.ago(*r.EndedAt), r.Records)
 	}
 }
 

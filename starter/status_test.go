@@ -147,7 +147,23 @@ func TestStatusOfAPipeline(t *testing.T) {
 	o.contains(out, "1 thing needs a person", "[etl-failed]", "ETL completed", "ETL last")
 	o.execute("UPDATE etl_state SET rows = rows - 1")
 	o.must("etl")
-	o.finds(o.status(), "", "schedule-paused")
+	r = o.status()
+	o.finds(r, "", "schedule-paused")
+	if r.Proof.State != "" || r.Proof.Error != "" {
+		t.Errorf("without a proof: %+v", r.Proof)
+	}
+
+	o.must("reconcile")
+	if p := o.status().Proof; p.State != health.Balanced || p.Records != 2000 {
+		t.Errorf("after a proof: %+v", p)
+	}
+	o.execute("UPDATE covid_cases SET new_cases = 1 + coalesce(new_cases, 0) WHERE key = (SELECT key FROM covid_cases LIMIT 1)")
+	if _, _, status := o.call("reconcile"); status != 1 {
+		t.Errorf("a proof of changed rows ended with %d", status)
+	}
+	o.finds(o.status(), "unbalanced", "schedule-paused")
+	out, _, _ = o.call("status")
+	o.contains(out, "proof           unbalanced ")
 }
 
 func TestStatusWithoutAWorker(t *testing.T) {

@@ -26,6 +26,7 @@ type Status struct {
 	Releases      Releases      `json:"releases"`
 	Quarantine    Refused       `json:"quarantine"`
 	Rejects       Refused       `json:"rejects"`
+	Proof         Proof         `json:"proof"`
 }
 
 // Elasticsearch is the server of the raw index.

@@ -53,6 +53,7 @@ func (s Status) judge() *judge {
 	j.waiting()
 	j.ingests()
 	j.releases()
+	j.proof()
 	j.unread()
 	return j
 }
@@ -84,6 +85,21 @@ func (j *judge) servers() {
 		j.notice("schema-newer", "use the programs of the newer version",
 			"the warehouse's tables are at version %d, this program knows %d", p.Schema, p.SchemaWanted)
 	}
+}
+
+func (j *judge) proof() {
+	if j.Proof.State == Unbalanced {
+		j.problem("unbalanced", "`starter reconcile` names each difference; it is gone when a later proof balances",
+			"the proof of %s found records that are not accounted for", clock(j.Proof.EndedAt))
+	}
+}
+
+// clock names a time, or says that it is not known.
+func clock(t *time.Time) string {
+	if t == nil {
+		return "an unknown time"
+	}
+	return t.UTC().Format("2006-01-02 15:04 MST")
 }
 
 func (j *judge) disks() {
@@ -324,6 +340,7 @@ func (j *judge) unread() {
 	part(j.Temporal.Error, "the schedule", j.Schedule.Error)
 	part(j.Temporal.Error, "the list of ETL runs", j.ETL.Error)
 	part(j.Temporal.Error, "the list of ingests", j.Ingests.Error)
+	part(j.Temporal.Error, "the newest proof", j.Proof.Error)
 }
 
 // ago gives how long ago a time was, as "40 s", "12 min", "3 h" or "5 days".

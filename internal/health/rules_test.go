@@ -90,6 +90,9 @@ func TestRules(t *testing.T) {
 			s.PostgreSQL.Schema, s.ETL.TableError, s.Rejects.Error, s.Lag = 0, "x", "x", Lag{Error: "x"}
 		}, "schema-old", "", "version 0, this program needs 2"},
 		{"newer tables", func(s *Status) { s.PostgreSQL.Schema = 3 }, "", "schema-newer", ""},
+		{"a proof that balanced", func(s *Status) { s.Proof = Proof{State: Balanced} }, "", "", ""},
+		{"a proof that found differences", func(s *Status) { s.Proof = Proof{State: Unbalanced} }, "unbalanced", "", "not accounted for"},
+		{"a proof that cannot be read", func(s *Status) { s.Proof = Proof{Error: "no"} }, "unread", "", "the newest proof"},
 		{"disk below low", disk(15<<30 - 1), "", "disk-low", "15 GiB"},
 		{"disk at low", disk(15 << 30), "", "", ""},
 		{"disk below high", disk(10<<30 - 1), "disk-high", "", "10 GiB"},
