@@ -191,21 +191,22 @@ func (a *app) scheduleOf(c client.Client) *schedule {
 // a question can get lost.
 func (s *schedule) describe(ctx context.Context) (*workflowservice.DescribeScheduleResponse, error) {
 	for {
+		began := time.Now()
 		once, cancel := context.WithTimeout(ctx, describeWithin)
 		d, err := s.service.DescribeSchedule(once, &workflowservice.DescribeScheduleRequest{Namespace: s.namespace, ScheduleId: workflows.ScheduleID})
-		late := once.Err() != nil
 		cancel()
 		if err == nil {
 			return d, nil
 		}
-		if !late || ctx.Err() != nil {
+		if time.Since(began) < describeWithin/2 || ctx.Err() != nil {
 			return nil, s.error("look at", err)
 		}
 	}
 }
 
-// describeWithin is how long one question about the schedule may take.
-const describeWithin = 5 * time.Second
+// describeWithin is how long one question about the schedule may take. The server
+// needs 5 s when it has to look for another worker that holds the schedule.
+const describeWithin = 10 * time.Second
 
 func (s *schedule) patch(ctx context.Context, verb string, p *schedulepb.SchedulePatch) error {
 	_, err := s.service.PatchSchedule(ctx, &workflowservice.PatchScheduleRequest{
