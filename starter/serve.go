@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"covidpipeline/internal/health"
 	"covidpipeline/internal/warehouse"
 	"covidpipeline/internal/web"
 )
@@ -51,6 +52,13 @@ func (a *app) serve(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	s := &web.Server{DB: db, Log: slog.New(slog.NewTextHandler(a.errOut, nil))}
+	servers, err := a.servers()
+	if err != nil {
+		return err
+	}
+	defer servers.Temporal.Close()
+	servers.Warehouse = db
+	s := &web.Server{DB: db, Log: slog.New(slog.NewTextHandler(a.errOut, nil)),
+		Look: func(ctx context.Context) health.Status { return health.Gather(ctx, servers) }}
 	return s.Serve(ctx, l)
 }

@@ -85,6 +85,9 @@ func (s *Server) fill(ctx context.Context, view *pageView, tab string, choice da
 	if err := together(ctx, steps); err != nil {
 		return err
 	}
+	if status := s.latest.Load(); status != nil {
+		view.State.add(*status, view.Made)
+	}
 	query := queryOf(choice)
 	for _, name := range dashboards.Tabs() {
 		view.Tabs = append(view.Tabs, tabView{name, address("/", with(query, tabParam, name)), name == tab})

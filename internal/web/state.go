@@ -10,9 +10,13 @@ import (
 
 // stateView is the pipeline's state in a few facts.
 type stateView struct {
-	Facts []fact
-	Note  string
+	Facts    []fact
+	Note     string
+	Problems []problemView // what needs a person
+	Looked   string        // when the servers were looked at
 }
+
+type problemView struct{ Text, Do string }
 
 // fact is one line of the state: Level is ok, warn or bad.
 type fact struct {

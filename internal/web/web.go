@@ -10,16 +10,22 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
+	"covidpipeline/internal/health"
 	"covidpipeline/internal/warehouse"
 )
 
-// Server answers with the page. DB is read alone: open it with
-// warehouse.OpenReader.
+// Server answers with the page.
 type Server struct {
-	DB  *warehouse.DB
+	DB  *warehouse.DB // read alone: open it with warehouse.OpenReader
 	Log *slog.Logger
+	// Look asks the servers how the pipeline is; without it the page tells what the
+	// warehouse knows.
+	Look func(context.Context) health.Status
+
+	latest atomic.Pointer[health.Status] // what the last look found
 }
 
 // Limits of a connection. A page takes a fraction of a second; a download of
@@ -44,6 +50,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	}
+	if s.Look != nil {
+		go s.watch(ctx)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()

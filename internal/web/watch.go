@@ -1,0 +1,105 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"covidpipeline/internal/health"
+)
+
+// lookEvery is the time between two looks at the servers. A look may take seconds
+// where one of them does not answer, so no page waits for it.
+const lookEvery = 15 * time.Second
+
+// watch looks at the servers until the context ends.
+func (s *Server) watch(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		status := s.Look(ctx)
+		s.latest.Store(&status)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// add adds what the last look found, and how long ago that was.
+func (v *stateView) add(status health.Status, now time.Time) {
+	v.Looked = "Servers looked at " + ago(status.CheckedAt, now)
+	for _, p := range status.Problems() {
+		v.Problems = append(v.Problems, problemView{p.Text, p.Do})
+	}
+	v.Facts = append(v.Facts, waiting(status.Lag), ingesting(status.Ingests), quarantined(status.Quarantine), proved(status.Proof, now))
+}
+
+// unknown is a fact that could not be found out, and why.
+func unknown(name, why string) fact {
+	return fact{Name: name, Value: "unknown", Detail: why, Level: "warn"}
+}
+
+func waiting(l health.Lag) fact {
+	const name = "Waiting for the warehouse"
+	switch {
+	case l.Error != "":
+		return unknown(name, l.Error)
+	case l.Rescan && l.Loaded:
+		return fact{Name: name, Value: "everything", Detail: "the next run reads all anew", Level: "warn"}
+	case l.Documents > 0:
+		return fact{Name: name, Value: grouped(l.Documents), Detail: "documents, until the next run", Level: "ok"}
+	}
+	return fact{Name: name, Value: "nothing", Level: "ok"}
+}
+
+func ingesting(i health.Ingests) fact {
+	const name = "Ingest"
+	if i.Error != "" {
+		return unknown(name, i.Error)
+	}
+	if len(i.Runs) == 0 {
+		return fact{Name: name, Value: "none", Level: "ok"}
+	}
+	r := i.Runs[0]
+	f := fact{Name: name, Value: r.State, Detail: r.Source, Level: "ok"}
+	if r.Failure != "" || r.Retry != nil {
+		f.Level = "bad"
+	}
+	if p := r.Progress; p != nil {
+		f.Value = fmt.Sprintf("%.0f %%", p.Percent)
+		f.Detail = fmt.Sprintf("%s rows, %s a second; %s", grouped(p.Rows), grouped(int64(p.RowsPerSecond)), p.Phase)
+	}
+	return f
+}
+
+func quarantined(q health.Refused) fact {
+	const name = "Quarantined"
+	if q.Error != "" {
+		return unknown(name, q.Error)
+	}
+	f := fact{Name: name, Value: grouped(q.Count), Detail: "unusable records", Level: "ok"}
+	if q.Count > 0 {
+		f.Level = "warn"
+	}
+	return f
+}
+
+func proved(p health.Proof, now time.Time) fact {
+	const name = "Proof"
+	switch {
+	case p.Error != "":
+		return unknown(name, p.Error)
+	case p.State == "":
+		return fact{Name: name, Value: "not yet", Detail: "starter reconcile makes it", Level: "warn"}
+	}
+	f := fact{Name: name, Value: p.State, Level: "ok"}
+	if p.State == health.Unbalanced {
+		f.Level = "bad"
+	}
+	if p.EndedAt != nil {
+		f.Detail = grouped(p.Records) + " records, " + ago(*p.EndedAt, now)
+	}
+	return f
+}
