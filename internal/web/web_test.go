@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"covidpipeline/dashboards"
+	"covidpipeline/internal/health"
 	"covidpipeline/internal/testenv"
 	"covidpipeline/internal/warehouse"
 	"covidpipeline/internal/web"
@@ -286,18 +287,36 @@ func TestReadsAlone(t *testing.T) {
 	}
 }
 
-func TestServeEnds(t *testing.T) {
+// While it serves, the page shows what the last look at the servers found; the end
+// of its context ends it.
+func TestServe(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
+	s.execute(world)
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	looked := make(chan bool, 1)
+	look := func(context.Context) health.Status {
+		defer func() { looked <- true }()
+		return health.Status{CheckedAt: time.Now(), Lag: health.Lag{Documents: 1234},
+			Ingests:    health.Ingests{Runs: []health.Ingest{{State: "running", Progress: &health.Progress{Percent: 61.6, Rows: 98765, RowsPerSecond: 4321, Phase: "indexing"}}}},
+			Quarantine: health.Refused{Count: 17}, Rejects: health.Refused{Error: "silent"}, Proof: health.Proof{State: health.Unbalanced, EndedAt: new(time.Time), Records: 5760}}
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- (&web.Server{DB: s.db, Log: slog.New(slog.DiscardHandler)}).Serve(ctx, l) }()
+	go func() { ended <- (&web.Server{DB: s.db, Log: slog.New(slog.DiscardHandler), Look: look}).Serve(ctx, l) }()
 	s.url = "http://" + l.Addr().String()
-	s.shows("/", http.StatusOK)
+	<-looked
+	parts := []string{"1\u202f234", "62 %", "98\u202f765 rows, 4\u202f321 a second; indexing", "<b>17</b>", "<b>unbalanced</b>",
+		"records that are not accounted for", "Servers looked at just now"}
+	for deadline := time.Now().Add(within); !strings.Contains(s.shows("/", http.StatusOK), "Servers looked at"); {
+		if time.Now().After(deadline) {
+			t.Fatal("the page never shows what the look found")
+		}
+	}
+	s.shows("/", http.StatusOK, parts...)
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
