@@ -121,11 +121,12 @@ func inline(p *charts.Painter, name, title, description, more string) (template.
 		return "", fmt.Errorf("draw %s: %w", name, err)
 	}
 	svg := styled.ReplaceAllStringFunc(string(drawn), func(s string) string { return attributes(styled.FindStringSubmatch(s)[1]) })
-	head := fmt.Sprintf(`<svg class="%s" viewBox="$1" role="img" aria-labelledby="%s-t %s-d"><title id="%s-t">%s</title><desc id="%s-d">%s</desc>`,
-		name, name, name, name, html.EscapeString(title), name, html.EscapeString(description))
-	svg = opened.ReplaceAllString(svg, strings.ReplaceAll(head, "$$", "$"))
+	svg = opened.ReplaceAllStringFunc(svg, func(s string) string {
+		return fmt.Sprintf(`<svg class="%[1]s" viewBox="%[2]s" role="img" aria-labelledby="%[1]s-t %[1]s-d"><title id="%[1]s-t">%[3]s</title><desc id="%[1]s-d">%[4]s</desc>`,
+			name, opened.FindStringSubmatch(s)[1], html.EscapeString(title), html.EscapeString(description))
+	})
 	svg = strings.Replace(svg, "</svg>", more+"</svg>", 1)
-	return template.HTML(svg), nil //nolint:gosec // names and texts are escaped above, the drawing is the library's own
+	return template.HTML(svg), nil // the texts are escaped above, the rest is the library's drawing
 }
 
 // attributes turns the library's style into attributes and classes.
