@@ -1,2 +1,3 @@
 SELECT max(date) AS latest_record
-FROM covid_cases
+FROM covid_daily
+WHERE true [[AND {{state}}]] [[AND {{date}}]]

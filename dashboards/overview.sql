@@ -1,7 +1,24 @@
 -- Countries without states come behind the states of their day. The order is
 -- total and the same under every collation, so that the 2,000 rows are always
--- the same ones.
-SELECT date, state, county, new_cases, new_deaths
-FROM covid_cases
-ORDER BY date DESC, state COLLATE "C", county COLLATE "C", country COLLATE "C", fips COLLATE "C", key
+-- the same ones. The sums say on which days and in which states they lie, as
+-- each of their rows stands for at least one record.
+WITH newest AS (
+	SELECT date, state, sum(records) OVER (ORDER BY date DESC, state COLLATE "C") - records AS before
+	FROM (
+		SELECT date, state, records
+		FROM covid_daily
+		WHERE true [[AND {{state}}]] [[AND {{date}}]]
+		ORDER BY date DESC, state COLLATE "C"
+		LIMIT 2000
+	) AS days
+)
+SELECT c.date, c.state, c.county, c.new_cases, c.new_deaths
+FROM newest AS n
+CROSS JOIN LATERAL (
+	SELECT * FROM covid_cases WHERE date = n.date AND state = n.state
+	UNION ALL
+	SELECT * FROM covid_cases WHERE date = n.date AND state IS NULL AND n.state IS NULL
+) AS c
+WHERE n.before < 2000
+ORDER BY c.date DESC, c.state COLLATE "C", c.county COLLATE "C", c.country COLLATE "C", c.fips COLLATE "C", c.key
 LIMIT 2000

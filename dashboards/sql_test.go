@@ -1,13 +1,13 @@
 package dashboards_test
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,7 +63,8 @@ func records() []record {
 	var all []record
 	for i := range 6500 {
 		r := places[i%len(places)]
-		r.date = time.Date(2022, 4, 29-random.IntN(9), 0, 0, 0, 0, time.UTC)
+		// April is whole, but for the first of May and the last days of March.
+		r.date = day(2022, 3, 29+random.IntN(34))
 		if !r.uncounted {
 			r.newCases, r.newDeaths = count(), count()
 		}
@@ -88,8 +89,9 @@ func insert(t *testing.T, url string, all []record) {
 		return &s
 	}
 	// The order of the cards must not hang on a database's collation.
-	for _, column := range []string{"country", "state", "county", "fips"} {
-		if _, err := conn.Exec(t.Context(), `ALTER TABLE covid_cases ALTER `+column+` TYPE text COLLATE "und-x-icu"`); err != nil {
+	for _, column := range []string{"cases.country", "cases.state", "cases.county", "cases.fips", "daily.state", "monthly.state", "monthly.county"} {
+		table, column, _ := strings.Cut(column, ".")
+		if _, err := conn.Exec(t.Context(), "ALTER TABLE covid_"+table+" ALTER "+column+` TYPE text COLLATE "und-x-icu"`); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -106,14 +108,14 @@ func insert(t *testing.T, url string, all []record) {
 	}
 }
 
-// migrated gives a fresh warehouse and its URL.
+// migrated gives a fresh warehouse, as the reader sees it, and its owner's URL.
 func migrated(t *testing.T) (*warehouse.DB, string) {
 	t.Helper()
 	url := testenv.Postgres(t)
 	if _, _, err := warehouse.Migrate(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
-	db, err := warehouse.Open(t.Context(), url)
+	db, err := warehouse.OpenReader(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,15 +123,23 @@ func migrated(t *testing.T) (*warehouse.DB, string) {
 	return db, url
 }
 
-// run gives a card's rows, one line of text each.
-func run(t *testing.T, db *warehouse.DB, c dashboards.Card) []string {
+// run gives a statement's rows, one line of text each.
+func run(t *testing.T, db *warehouse.DB, sql string, want []dashboards.Column, choice dashboards.Choice) []string {
 	t.Helper()
-	columns, rows, err := db.Query(t.Context(), c.SQL)
+	sql, args, err := dashboards.Compile(sql, choice)
 	if err != nil {
-		t.Fatalf("%s: %v", c.Title, err)
+		t.Fatal(err)
 	}
-	if !slices.Equal(columns, c.Columns) {
-		t.Errorf("%s: columns %q, want %q", c.Title, columns, c.Columns)
+	columns, rows, err := db.Query(t.Context(), sql, args...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, sql)
+	}
+	var names []string
+	for _, c := range want {
+		names = append(names, c.Name)
+	}
+	if !slices.Equal(columns, names) {
+		t.Errorf("columns %q, want %q", columns, names)
 	}
 	lines := make([]string, len(rows))
 	for i, row := range rows {
@@ -146,30 +156,57 @@ func run(t *testing.T, db *warehouse.DB, c dashboards.Card) []string {
 // line is a row as text; nil is an unknown value.
 func line(values ...any) string { return fmt.Sprintf("%v", values) }
 
-// Each card gives what is computed from the records without SQL.
+// choices are settings of the filters, each of another kind.
+func choices() map[string]dashboards.Choice {
+	return map[string]dashboards.Choice{
+		"all":            {},
+		"a state":        {States: []string{"New Mexico"}},
+		"states":         {States: []string{"Ohio", "Guam", "Puerto Rico"}},
+		"unknown counts": {States: []string{"Puerto Rico"}},
+		"nothing":        {States: []string{"Atlantis"}},
+		"a month":        {Since: day(2022, 4, 1), Till: day(2022, 4, 30)},
+		"over months":    {Since: day(2022, 3, 30), Till: day(2022, 5, 1)},
+		"some days":      {Since: day(2022, 4, 3), Till: day(2022, 4, 17)},
+		"one day":        {Since: day(2022, 4, 3), Till: day(2022, 4, 3)},
+		"no day":         {Since: day(2023, 4, 3), Till: day(2023, 4, 3)},
+		"since":          {Since: day(2022, 4, 29)},
+		"till":           {Till: day(2022, 4, 2)},
+		"both":           {States: []string{"New York", "Ohio"}, Since: day(2022, 3, 31), Till: day(2022, 4, 30)},
+	}
+}
+
+// Each card gives what is computed from the records without SQL, whatever is
+// chosen.
 func TestCards(t *testing.T) {
 	t.Parallel()
 	db, url := migrated(t)
 	all := records()
 	insert(t, url, all)
-	want := map[string][]string{
-		"total_records":   {line(len(all))},
-		"latest_record":   {line("2022-04-29")},
-		"overview":        overview(all),
-		"cases_by_county": casesByCounty(all),
-		"deaths_by_state": deathsByState(all),
-	}
-	for _, c := range dashboards.Cards() {
-		got := run(t, db, c)
-		if len(got) != len(want[c.Name]) || len(got) == 0 {
-			t.Errorf("%s: %d rows, want %d", c.Title, len(got), len(want[c.Name]))
-			continue
-		}
-		for i := range got {
-			if got[i] != want[c.Name][i] {
-				t.Errorf("%s: row %d is %s, want %s", c.Title, i, got[i], want[c.Name][i])
-				break
+	for name, choice := range choices() {
+		w := world{all: all, choice: choice}
+		for _, c := range dashboards.Cards() {
+			want := w.card(c.Name)
+			if want == nil {
+				continue // TestRejects and TestPipeline have those
 			}
+			same(t, name+": "+c.Title, run(t, db, c.SQL, c.Columns, choice), want())
+			if c.List != "" {
+				same(t, name+": all of "+c.Title, run(t, db, c.List, c.ListColumns, choice), w.counties())
+			}
+		}
+	}
+}
+
+func same(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d rows, want %d", what, len(got), len(want))
+		return
+	}
+	for i := range got {
+		if got[i] != want[i] {
+			t.Errorf("%s: row %d is %s, want %s", what, i, got[i], want[i])
+			return
 		}
 	}
 }
@@ -184,113 +221,86 @@ func TestCardsOfAnEmptyWarehouse(t *testing.T) {
 			want = []string{line(0)}
 		case "latest_record":
 			want = []string{line(nil)}
+		case "freshness":
+			want = []string{line(nil, nil, nil, nil, nil, nil)}
 		}
-		if got := run(t, db, c); !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", c.Title, got, want)
-		}
-	}
-}
-
-func overview(all []record) []string {
-	sorted := slices.Clone(all)
-	slices.SortFunc(sorted, func(a, b record) int {
-		return cmp.Or(b.date.Compare(a.date), emptyLast(a.state, b.state), emptyLast(a.county, b.county),
-			cmp.Compare(a.country, b.country), emptyLast(a.fips, b.fips), slices.Compare(a.key[:], b.key[:]))
-	})
-	var lines []string
-	for _, r := range sorted[:2000] {
-		lines = append(lines, line(r.date.Format(time.DateOnly), known(r.state), known(r.county), value(r.newCases), value(r.newDeaths)))
-	}
-	return lines
-}
-
-// place is a county, or with the county empty a state.
-type place struct{ county, state string }
-
-func casesByCounty(all []record) []string {
-	sums := sumsBy(all, func(r record) (place, *int32) { return place{r.county, r.state}, r.newCases })
-	var lines []string
-	for _, s := range sums {
-		if s.county != "" {
-			lines = append(lines, line(s.county, known(s.state), s.value()))
+		for _, choice := range choices() {
+			same(t, c.Title, run(t, db, c.SQL, c.Columns, choice), want)
 		}
 	}
-	return lines
 }
 
-func deathsByState(all []record) []string {
-	sums := sumsBy(all, func(r record) (place, *int32) { return place{state: r.state}, r.newDeaths })
-	var lines []string
-	for _, s := range sums {
-		if s.state != "" {
-			lines = append(lines, line(s.state, s.value()))
+// A reject is found by the state and the day that its raw document gives.
+func TestRejects(t *testing.T) {
+	t.Parallel()
+	db, url := migrated(t)
+	insert(t, url, records())
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	const blank, ahead = "COUNTRY_SHORT_NAME is blank", "REPORT_DATE lies more than 2 days after the day it was ingested"
+	for i, r := range []struct{ reason, date, document string }{
+		{blank, "2022-04-03", `{"PROVINCE_STATE_NAME": " new york "}`},
+		{blank, " 2022-04-04", `{"PROVINCE_STATE_NAME": "Ohio"}`},
+		{blank, "2022-04-05", `{"PROVINCE_STATE_NAME": null}`},
+		{ahead + ` (2022-05-01): "2099-01-01"`, "2099-01-01", `{"PROVINCE_STATE_NAME": "Ohio"}`},
+		{ahead + ` (2022-05-02): "2099-02-02"`, "2099-02-02", `{"PROVINCE_STATE_NAME": "O\\u0000hio"}`},
+		{`REPORT_DATE is not a date (YYYY-MM-DD): "x: \"y"`, "2022-02-30", `{`},
+	} {
+		if _, err := conn.Exec(t.Context(), `INSERT INTO covid_rejects (key, reason, date, document, source, release, row, generation)
+			VALUES (gen_random_uuid(), $1, $2, $3, 's', 1, $4, 1)`, r.reason, r.date, []byte(r.document), i); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return lines
-}
-
-type sum struct {
-	place
-	n       int64
-	counted bool
-}
-
-func (s sum) value() any {
-	if !s.counted {
-		return nil
+	card, _ := dashboards.Find("rejects_by_reason")
+	for name, tt := range map[string]struct {
+		choice dashboards.Choice
+		want   []string
+	}{
+		"all":     {dashboards.Choice{}, []string{line(blank, 3), line(ahead, 2), line("REPORT_DATE is not a date (YYYY-MM-DD)", 1)}},
+		"a state": {dashboards.Choice{States: []string{"Ohio"}}, []string{line(blank, 1), line(ahead, 1)}},
+		"a day":   {dashboards.Choice{Till: day(2022, 4, 4)}, []string{line(blank, 2)}},
+		"both":    {dashboards.Choice{States: []string{"New York"}, Since: day(2022, 4, 3), Till: day(2022, 4, 3)}, []string{line(blank, 1)}},
+		"nothing": {dashboards.Choice{States: []string{"Guam"}}, nil},
+	} {
+		same(t, name, run(t, db, card.SQL, card.Columns, tt.choice), tt.want)
 	}
-	return s.n
 }
 
-// sumsBy adds up the known counts of each place, highest first.
-func sumsBy(all []record, of func(record) (place, *int32)) []sum {
-	totals := map[place]*sum{}
-	for _, r := range all {
-		p, n := of(r)
-		if totals[p] == nil {
-			totals[p] = &sum{place: p}
+// The cards of the pipeline say the same whatever is chosen.
+func TestPipeline(t *testing.T) {
+	t.Parallel()
+	db, url := migrated(t)
+	insert(t, url, records())
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if _, err := conn.Exec(t.Context(), `INSERT INTO etl_state VALUES ('cases', 'uuid', 1, 6500, 7);
+		INSERT INTO etl_run (workflow_id, run_id, state, started_at, finished_at, counts) VALUES
+		('w', 'a', 'completed', '2022-05-01 10:00:00+00', '2022-05-01 12:00:30+02',
+			'{"loaded": {"extracted": 9, "inserted": 4, "updated": 2, "rejected": 1, "movedToRejects": 2}}'),
+		('w', 'b', 'failed', '2022-05-01 11:00:00+00', '2022-05-01 11:00:01+00', '{}')`); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	behind := int(now.Truncate(24*time.Hour).Sub(day(2022, 5, 1)).Hours() / 24)
+	minutes := int(now.Sub(time.Date(2022, 5, 1, 10, 0, 30, 0, time.UTC)).Minutes())
+	freshness, _ := dashboards.Find("freshness")
+	runs, _ := dashboards.Find("etl_runs")
+	for _, choice := range choices() {
+		got := run(t, db, freshness.SQL, freshness.Columns, choice)
+		want := func(minutes, behind int) []string {
+			return []string{line("2022-05-01", behind, "2022-05-01 10:00", minutes, 6500, 7)}
 		}
-		if n != nil {
-			totals[p].n += int64(*n)
-			totals[p].counted = true
+		// A minute or midnight may have passed in between.
+		if !slices.Equal(got, want(minutes, behind)) && !slices.Equal(got, want(minutes+1, behind)) && !slices.Equal(got, want(minutes+1, behind+1)) {
+			t.Errorf("%s: %q, want %q", freshness.Title, got, want(minutes, behind))
 		}
+		same(t, runs.Title, run(t, db, runs.SQL, runs.Columns, choice), []string{
+			line("2022-05-01 11:00", "failed", 1, 0, 0, 0, 0), line("2022-05-01 10:00", "completed", 30, 9, 4, 2, 3)})
 	}
-	var sums []sum
-	for _, s := range totals {
-		sums = append(sums, *s)
-	}
-	slices.SortFunc(sums, func(a, b sum) int {
-		if a.counted != b.counted {
-			if a.counted {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(b.n, a.n), emptyLast(a.state, b.state), emptyLast(a.county, b.county))
-	})
-	return sums
-}
-
-func emptyLast(a, b string) int {
-	if (a == "") != (b == "") {
-		if a == "" {
-			return 1
-		}
-		return -1
-	}
-	return cmp.Compare(a, b)
-}
-
-func known(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-func value(n *int32) any {
-	if n == nil {
-		return nil
-	}
-	return *n
 }

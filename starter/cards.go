@@ -33,7 +33,12 @@ func (a *app) cards(ctx context.Context) error {
 	defer db.Close()
 	all := map[string]any{}
 	for _, card := range dashboards.Cards() {
-		columns, rows, err := db.Query(ctx, card.SQL)
+		sql, _ := card.Full()
+		sql, args, err := dashboards.Compile(sql, dashboards.Choice{})
+		if err != nil {
+			return fmt.Errorf("card %q: %w", card.Title, err)
+		}
+		columns, rows, err := db.Query(ctx, sql, args...)
 		if err != nil {
 			return fmt.Errorf("card %q: %w", card.Title, err)
 		}

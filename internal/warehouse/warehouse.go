@@ -26,6 +26,27 @@ func Open(ctx context.Context, url string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open warehouse: %w", err)
 	}
+	return open(ctx, config)
+}
+
+// readerRole is the group role that may read what the dashboards show, and
+// nothing else.
+const readerRole = "covid_reader"
+
+// OpenReader opens the warehouse for reading alone: its sessions take the role
+// covid_reader, of which the URL's user has to be a member, and their
+// transactions are read-only.
+func OpenReader(ctx context.Context, url string) (*DB, error) {
+	config, err := parse(url)
+	if err != nil {
+		return nil, fmt.Errorf("open warehouse: %w", err)
+	}
+	config.ConnConfig.RuntimeParams["role"] = readerRole
+	config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	return open(ctx, config)
+}
+
+func open(ctx context.Context, config *pgxpool.Config) (*DB, error) {
 	config.MaxConnIdleTime = 5 * time.Minute
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
