@@ -89,7 +89,7 @@ type storedDashboard struct {
 	Width       string
 	Parameters  []struct{ ID, Name, Slug, Type, SectionID string }
 	Tabs        []storedTab
-	Dashcards []struct {
+	Dashcards   []struct {
 		ID       int
 		CardID   *int `json:"card_id"`
 		TabID    *int `json:"dashboard_tab_id"`

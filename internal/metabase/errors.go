@@ -1,6 +1,7 @@
 package metabase
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,18 +91,22 @@ func failure(op string, status int, body []byte) *Error {
 	return e
 }
 
-// reason finds the sentence in a refusal: JSON with a message or with errors by
-// key, or plain text.
+// reason finds the sentence in a refusal: JSON with a message, with errors by key
+// or with how far the start is, or plain text.
 func reason(body []byte) string {
 	var in struct {
-		Message string
-		Errors  map[string]any
+		Message, Status string
+		Progress        *float64
+		Errors          map[string]any
 	}
 	text := string(body)
 	if json.Unmarshal(body, &in) == nil {
 		var parts []string
-		if in.Message != "" {
-			parts = append(parts, in.Message)
+		switch {
+		case in.Progress != nil:
+			parts = append(parts, fmt.Sprintf("Metabase is %s (%.0f %%)", in.Status, *in.Progress*100))
+		case in.Message != "" || in.Status != "":
+			parts = append(parts, cmp.Or(in.Message, in.Status))
 		}
 		for key, problem := range in.Errors {
 			parts = append(parts, fmt.Sprintf("%s: %v", key, problem))
