@@ -47,11 +47,21 @@ type Applied struct {
 	Stored []metabase.Difference `json:"stored,omitempty"`
 }
 
-// Server is what a Metabase says of itself.
+// Server is what a Metabase says of itself, and what is to be shown by it. The
+// worker's definition says that, so it is part of the history of a run: one that
+// goes on in a worker with another definition still replays.
 type Server struct {
-	Version string `json:"version"`
-	SetUp   bool   `json:"setUp"`
-	Address string `json:"address"`
+	Version string     `json:"version"`
+	SetUp   bool       `json:"setUp"`
+	Address string     `json:"address"`
+	Title   string     `json:"title"`
+	Cards   []CardName `json:"cards"`
+}
+
+// CardName names a card to programs and to people.
+type CardName struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
 }
 
 // AwaitMetabase asks whether Metabase has started; until then it fails in a way
@@ -61,7 +71,11 @@ func (a *Dashboards) AwaitMetabase(ctx context.Context) (Server, error) {
 		return Server{}, classify(fmt.Errorf("%w: %s not set", errMetabaseSettings, strings.Join(a.Missing, ", ")))
 	}
 	p, err := a.Metabase.Ready(ctx)
-	return Server{Version: p.Version, SetUp: p.SetUp, Address: a.Metabase.Address("")}, classify(err)
+	out := Server{Version: p.Version, SetUp: p.SetUp, Address: a.Metabase.Address(""), Title: dashboards.Title}
+	for _, c := range dashboards.Cards() {
+		out.Cards = append(out.Cards, CardName{Name: c.Name, Title: c.Title})
+	}
+	return out, classify(err)
 }
 
 // LogInMetabase makes the configured user Metabase's first one where there is

@@ -23,6 +23,16 @@ type AppliedDashboard struct {
 	Places []metabase.Place `json:"places"` // of its cards, as they are now
 }
 
+// Place gives where a card is on the dashboard; ID 0 if it is not on it.
+func (d AppliedDashboard) Place(card int) metabase.Place {
+	for _, p := range d.Places {
+		if p.Card == card {
+			return p
+		}
+	}
+	return metabase.Place{}
+}
+
 // ApplyDashboard creates the dashboard and puts the cards onto it, or updates one
 // that nobody has edited.
 func (a *Dashboards) ApplyDashboard(ctx context.Context, in DashboardInput) (AppliedDashboard, error) {

@@ -101,7 +101,7 @@ func (a *app) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see `%s --help`", err, c.CommandPath())
 	})
-	root.AddCommand(a.ingestCommand(), a.scheduleCommand(), a.etlCommand(), a.reconcileCommand(), a.cardsCommand())
+	root.AddCommand(a.ingestCommand(), a.scheduleCommand(), a.etlCommand(), a.reconcileCommand(), a.cardsCommand(), a.dashboardCommand())
 	return root
 }
 

@@ -21,3 +21,7 @@ func IngestID(index, uri string) string {
 
 // ReconcileID names the one proof that an index can have at a time.
 func ReconcileID(index string) string { return "reconcile/" + index }
+
+// DashboardID names the one run that may provision the dashboard at a time: two
+// would double its cards.
+const DashboardID = "dashboard/covid-19-activity"

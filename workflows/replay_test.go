@@ -25,6 +25,7 @@ func TestStoredHistoriesReplay(t *testing.T) {
 			replayer.RegisterWorkflow(IngestWorkflow)
 			replayer.RegisterWorkflow(ETLWorkflow)
 			replayer.RegisterWorkflow(ReconcileWorkflow)
+			replayer.RegisterWorkflow(DashboardWorkflow)
 			if err := replayer.ReplayWorkflowHistoryFromJSONFile(nil, file); err != nil {
 				t.Error(err)
 			}
