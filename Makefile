@@ -5,7 +5,7 @@ PKGS ?= ./...
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test metabasecli check format lint vet histories bench up down clean env tools devstack
+.PHONY: help demo test fakecheck check format lint vet histories bench up down clean env tools devstack
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -16,7 +16,7 @@ demo: devstack ## run the whole pipeline on a sample, or on SOURCE=path/to/file.
 test: vet devstack ## all tests against servers of their own; PKGS=./internal/search ARGS='-run Bulk -v' narrows it
 	@$(DEVSTACK) exec go test -race -timeout 20m $(ARGS) $(PKGS)
 
-metabasecli: devstack ## check the tests' Metabase with Metabase's own command line client; needs Node
+fakecheck: devstack ## check the tests' Metabase with Metabase's own command line client; needs Node
 	@$(DEVSTACK) exec go test -tags metabasecli -count=1 -run MetabaseCLI ./internal/metabasefake $(ARGS)
 
 check: format lint test ## all that must pass: format, lint and import rules, then the tests

@@ -1,7 +1,7 @@
 //go:build metabasecli
 
 // An independent check of the fake: Metabase's own command line client reads the
-// answers with the shapes that it knows. `make metabasecli` runs it.
+// answers with the shapes that it knows. `make fakecheck` runs it.
 package metabasefake
 
 import (

@@ -52,6 +52,8 @@ func TestItems(t *testing.T) {
 	w.want(http.StatusOK, "PUT /api/card/"+itoa(gone), object{"archived": true})
 	dashboard := w.want(http.StatusOK, "POST /api/dashboard", object{"name": "D", "collection_id": place}).id()
 	w.createCard("collection_id", place, "dashboard_id", dashboard)
+	old := w.want(http.StatusOK, "POST /api/dashboard", object{"name": "Old", "collection_id": place}).id()
+	w.want(http.StatusOK, "PUT /api/dashboard/"+itoa(old), object{"archived": true})
 	path := "GET /api/collection/" + itoa(place) + "/items"
 	for query, want := range map[string][2]int{ // number on the page, and in all
 		"?models=card&models=dashboard&limit=200":             {2, 4},

@@ -61,7 +61,7 @@ func empty(value any) bool {
 }
 
 func (t *tag) unfilled() error {
-	return fmt.Errorf("You'll need to pick a value for '%s' before this query can run.", t.DisplayName) //nolint:revive,staticcheck // Metabase's words
+	return fmt.Errorf("You'll need to pick a value for '%s' before this query can run.", t.DisplayName) //nolint:revive // Metabase's words
 }
 
 // sql gives what stands in the place of a tag.

@@ -110,12 +110,12 @@ func TestDashboardRefuses(t *testing.T) {
 	const first, mapped = "dashcards/0/", "dashcards/0/parameter_mappings/0/"
 	for _, change := range [][]any{
 		{"name", ""}, {"description", ""}, {"width", "wide"}, {"filters", []any{}}, {"collection_id", 99}, {"cache_ttl", -1},
-		{"parameters/0/type", "string"}, {"parameters/0/type", gone{}}, {"parameters/0/id", gone{}}, {"parameters/0/label", "x"},
-		{"parameters/1/id", "f_state"}, {"parameters/1/slug", "state"}, {"parameters/0/name", ""},
+		{"parameters/0/type", "string", "dashcards", []any{}}, {"parameters/0/type", gone{}}, {"parameters/0/id", gone{}}, {"parameters/0/label", "x"},
+		{"parameters/1/id", "f_state", "dashcards", []any{}}, {"parameters/1/slug", "state"}, {"parameters/0/name", ""},
 		{"parameters/0/values_source_type", "static-list"}, {"parameters/0/values_query_type", "dropdown"},
 		{"parameters/0/values_source_config", object{"value": 1}},
 		{first + "size_x", gone{}}, {first + "size_y", gone{}}, {first + "row", gone{}}, {first + "col", gone{}}, {first + "id", gone{}},
-		{first + "size_x", 0}, {first + "row", -1}, {first + "col", 13}, {first + "size_x", 13}, {first + "id", -2}, {first + "id", 99}, {first + "id", 0},
+		{first + "size_x", 0}, {first + "row", -1}, {"dashcards/1/size_x", 13}, {first + "size_x", 13}, {first + "id", -2}, {first + "id", 99}, {first + "id", 0},
 		{first + "card", object{}}, {first + "entity_id", "x"}, {first + "sizeX", 4}, {first + "card_id", nil}, {first + "series", []any{43}},
 		{first + "visualization_settings", object{"title": "x"}},
 		{"dashcards/2/visualization_settings/virtual_card", gone{}}, {"dashcards/2/visualization_settings/text", gone{}},
