@@ -67,6 +67,7 @@ type CardName struct {
 // AwaitMetabase asks whether Metabase has started; until then it fails in a way
 // that is retried.
 func (a *Dashboards) AwaitMetabase(ctx context.Context) (Server, error) {
+	defer keepAlive(ctx, silent)()
 	if len(a.Missing) > 0 {
 		return Server{}, classify(fmt.Errorf("%w: %s not set", errMetabaseSettings, strings.Join(a.Missing, ", ")))
 	}
@@ -81,6 +82,7 @@ func (a *Dashboards) AwaitMetabase(ctx context.Context) (Server, error) {
 // LogInMetabase makes the configured user Metabase's first one where there is
 // none, and checks that it can log in.
 func (a *Dashboards) LogInMetabase(ctx context.Context) (Applied, error) {
+	defer keepAlive(ctx, silent)()
 	out := Applied{What: "user", Name: "first user", Done: Same}
 	set, err := a.Metabase.SetUp(ctx, dashboards.Title)
 	if err == nil {
@@ -112,6 +114,7 @@ const (
 // ApplyCollection finds the collection of the cards or creates it. It changes
 // nothing of one that is there.
 func (a *Dashboards) ApplyCollection(ctx context.Context, in CollectionInput) (AppliedCollection, error) {
+	defer keepAlive(ctx, silent)()
 	out := AppliedCollection{Applied: Applied{What: "collection", Name: dashboards.Title, Done: Same}}
 	found, ok, err := a.Metabase.FindCollection(ctx, keyCollection, dashboards.Title)
 	if err != nil || ok {

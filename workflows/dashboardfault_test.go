@@ -133,6 +133,25 @@ func TestDashboardWhoseSessionEnds(t *testing.T) {
 	}
 }
 
+// Metabase has read the database before the pipeline made its tables.
+func TestDashboardOfTablesThatCameLater(t *testing.T) {
+	t.Parallel()
+	p := newProvisioning(t, metabasefake.Options{Users: []metabasefake.User{admin}})
+	p.execute("DO $$ BEGIN EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM covid_reader', current_schema()); END $$")
+	id, err := p.client.CreateDatabase(t.Context(), "COVID-19 warehouse", p.works.Connection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // looks that its sync takes
+		if fields, err := p.client.Fields(t.Context(), id, "any", "covid_daily"); err != nil || fields != nil {
+			t.Fatalf("%v, %v", fields, err)
+		}
+	}
+	p.execute("DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO covid_reader', current_schema()); END $$")
+	p.must(activities.ApplyOptions{})
+	p.checkNumbers()
+}
+
 // Metabase does not reach the warehouse: it is tried again, and then told.
 func TestDashboardWithoutItsWarehouse(t *testing.T) {
 	t.Parallel()
