@@ -34,7 +34,7 @@ vet: ## go vet, and whether the workflows are deterministic
 
 histories: devstack ## record the histories that the replay tests replay
 	@mkdir -p workflows/testdata && rm -f workflows/testdata/*.json
-	@$(DEVSTACK) exec go test -count=1 ./worker -run 'Follow|ContinueAsNew|Pause' -histories=$(CURDIR)/workflows/testdata
+	@$(DEVSTACK) exec go test -count=1 ./worker -run 'Follow|ContinueAsNew|Pause|DashboardOf' -histories=$(CURDIR)/workflows/testdata
 
 bench: devstack ## measure the pipeline against its servers' limits, on a sample or SOURCE=path; ARGS=-json
 	@go build -o bin/worker ./worker && go build -o bin/bench ./bench
