@@ -162,11 +162,24 @@ func (p *provisioning) place(name string) (metabase.Card, metabase.Dashboard, me
 	return card, d, activities.AppliedDashboard{Places: d.Places}.Place(card.ID)
 }
 
-// send sends a request as a person's browser does.
-func (p *provisioning) send(method, path string, in any) map[string]any {
+// edit changes an object as a person's browser does.
+func (p *provisioning) edit(path string, in any) {
 	p.Helper()
 	session := p.json(http.MethodPost, "/api/session", "", map[string]any{"username": admin.Email, "password": admin.Password})
-	return p.json(method, path, fmt.Sprint(session["id"]), in)
+	p.json(http.MethodPut, path, fmt.Sprint(session["id"]), in)
+}
+
+// editSQL changes a card's SQL alone.
+func (p *provisioning) editSQL(card metabase.Card, sql string) {
+	p.Helper()
+	tags := map[string]any{}
+	for _, tag := range card.Query.Tags {
+		tags[tag.Name] = map[string]any{"id": tag.ID, "name": tag.Name, "display-name": tag.Title, "type": "dimension",
+			"dimension": []any{"field", tag.Field, nil}, "widget-type": tag.Widget}
+	}
+	p.edit(cardPath(card), map[string]any{"dataset_query": map[string]any{
+		"type": "native", "database": card.Query.Database, "native": map[string]any{"query": sql, "template-tags": tags},
+	}})
 }
 
 func (p *provisioning) json(method, path, session string, in any) (out map[string]any) {

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -65,7 +64,7 @@ func TestDashboardEditedCards(t *testing.T) {
 	}
 	for name, edit := range edits {
 		card, _, _ := p.place(name)
-		p.send(http.MethodPut, cardPath(card), edit)
+		p.edit(cardPath(card), edit)
 	}
 	before := len(p.fake.Writes())
 	for _, options := range []activities.ApplyOptions{{}, {DryRun: true}, {DryRun: true, Force: true}} {
@@ -107,7 +106,7 @@ func TestDashboardWithAnAddedSetting(t *testing.T) {
 	card, _, _ := p.place("cases_by_day")
 	settings := card.Settings
 	settings["graph.show_goal"], settings["graph.goal_value"] = true, 50
-	p.send(http.MethodPut, cardPath(card), map[string]any{"visualization_settings": settings})
+	p.edit(cardPath(card), map[string]any{"visualization_settings": settings})
 	if r := p.must(activities.ApplyOptions{}); len(r.done(activities.Kept)) != 1 {
 		t.Errorf("%+v", r.Applied)
 	}
@@ -123,7 +122,7 @@ func TestDashboardWithACardWithoutTags(t *testing.T) {
 	p := newProvisioning(t, metabasefake.Options{})
 	p.must(activities.ApplyOptions{})
 	card, _, _ := p.place("total_records")
-	p.send(http.MethodPut, cardPath(card), map[string]any{"dataset_query": map[string]any{
+	p.edit(cardPath(card), map[string]any{"dataset_query": map[string]any{
 		"type": "native", "database": card.Query.Database, "native": map[string]any{"query": "SELECT count(*) AS n FROM covid_cases"},
 	}, "visualization_settings": map[string]any{}})
 	r := p.must(activities.ApplyOptions{})
@@ -144,7 +143,7 @@ func TestDashboardRearranged(t *testing.T) {
 	p.must(activities.ApplyOptions{})
 	_, d := p.page()
 	path := fmt.Sprintf("/api/dashboard/%d", d.ID)
-	p.send(http.MethodPut, path, map[string]any{"name": "Ours", "width": "fixed"})
+	p.edit(path, map[string]any{"name": "Ours", "width": "fixed"})
 	r := p.must(activities.ApplyOptions{})
 	found := r.find("dashboard " + dashboards.Title)
 	if found.Done != activities.Kept || len(found.Differences) != 2 {
@@ -177,7 +176,7 @@ func TestDashboardWithANewDefinition(t *testing.T) {
 		}
 	}
 	edited, _, _ := p.place("overview")
-	p.send(http.MethodPut, cardPath(edited), map[string]any{"display": "bar"})
+	p.edit(cardPath(edited), map[string]any{"display": "bar"})
 	r := p.must(activities.ApplyOptions{})
 	if !slices.Equal(r.done(activities.Updated), []string{"card Total Covid Records count"}) || !slices.Equal(r.done(activities.Kept), []string{"card Covid Records Overview"}) {
 		t.Errorf("%+v", r.Applied)
@@ -190,9 +189,9 @@ func TestDashboardWithThingsGone(t *testing.T) {
 	p := newProvisioning(t, metabasefake.Options{})
 	p.must(activities.ApplyOptions{})
 	collection, _ := p.page()
-	p.send(http.MethodPut, fmt.Sprintf("/api/collection/%d", collection), map[string]any{"name": "Health"})
+	p.edit(fmt.Sprintf("/api/collection/%d", collection), map[string]any{"name": "Health"})
 	card, _, _ := p.place("freshness")
-	p.send(http.MethodPut, cardPath(card), map[string]any{"archived": true})
+	p.edit(cardPath(card), map[string]any{"archived": true})
 	r := p.must(activities.ApplyOptions{})
 	if !slices.Equal(r.done(activities.Created), []string{"card Data freshness"}) || r.find("collection "+dashboards.Title).Done != activities.Same {
 		t.Errorf("%+v", r.Applied)

@@ -216,16 +216,7 @@ func TestDashboardWithBrokenCards(t *testing.T) {
 	p.must(activities.ApplyOptions{})
 	for _, name := range []string{"total_records", "etl_runs"} {
 		card, _, _ := p.place(name)
-		query := card.Query
-		query.SQL = strings.NewReplacer("FROM covid_", "FROM no_covid_", "FROM etl_", "FROM no_etl_").Replace(query.SQL)
-		tags := map[string]any{}
-		for _, tag := range query.Tags {
-			tags[tag.Name] = map[string]any{"id": tag.ID, "name": tag.Name, "display-name": tag.Title, "type": "dimension",
-				"dimension": []any{"field", tag.Field, nil}, "widget-type": tag.Widget}
-		}
-		p.send(http.MethodPut, cardPath(card), map[string]any{"dataset_query": map[string]any{
-			"type": "native", "database": query.Database, "native": map[string]any{"query": query.SQL, "template-tags": tags},
-		}})
+		p.editSQL(card, strings.NewReplacer("FROM covid_", "FROM no_covid_", "FROM etl_", "FROM no_etl_").Replace(card.Query.SQL))
 	}
 	_, err := p.apply(activities.ApplyOptions{})
 	p.failedWith(err, activities.ErrTypeMetabaseCard, "Total Covid Records count", "no_covid_daily", "Runs of the hourly job", "no_etl_run", "--force")
@@ -233,4 +224,15 @@ func TestDashboardWithBrokenCards(t *testing.T) {
 		t.Errorf("forced: %+v", r.Applied)
 	}
 	p.checkNumbers()
+}
+
+// A filter that is mapped and does not act shows only in the numbers.
+func TestDashboardWithAFilterThatDoesNotAct(t *testing.T) {
+	t.Parallel()
+	p := newProvisioning(t, metabasefake.Options{})
+	p.must(activities.ApplyOptions{})
+	card, _, _ := p.place("total_records")
+	p.editSQL(card, "SELECT count(*) AS total_records FROM covid_daily -- {{state}}\nWHERE true [[AND {{date}}]]")
+	_, err := p.apply(activities.ApplyOptions{})
+	p.failedWith(err, activities.ErrTypeMetabaseCard, "Total Covid Records count", "the filter State")
 }

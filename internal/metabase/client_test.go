@@ -28,13 +28,13 @@ func TestKinds(t *testing.T) {
 		want   Kind
 	}{
 		"a page":      {func(w http.ResponseWriter) { _, _ = io.WriteString(w, "<html>") }, Malformed},
-		"a redirect":  {func(w http.ResponseWriter) { w.Header().Set("Location", "/login"); w.WriteHeader(302) }, Malformed},
+		"a redirect":  {func(w http.ResponseWriter) { w.Header().Set("Location", "/login"); w.WriteHeader(http.StatusFound) }, Malformed},
 		"no user key": {func(w http.ResponseWriter) { _, _ = io.WriteString(w, "{}") }, Malformed},
-		"502":         {func(w http.ResponseWriter) { w.WriteHeader(502) }, Unavailable},
+		"502":         {func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }, Unavailable},
 		"cut off":     {func(w http.ResponseWriter) { w.Header().Set("Content-Length", "9"); _, _ = io.WriteString(w, "{") }, Unavailable},
-		"refused":     {func(w http.ResponseWriter) { w.WriteHeader(400) }, Refused},
-		"forbidden":   {func(w http.ResponseWriter) { w.WriteHeader(403) }, Denied},
-		"gone":        {func(w http.ResponseWriter) { w.WriteHeader(404) }, NotFound},
+		"refused":     {func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) }, Refused},
+		"forbidden":   {func(w http.ResponseWriter) { w.WriteHeader(http.StatusForbidden) }, Denied},
+		"gone":        {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, NotFound},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { tt.answer(w) }))
 		t.Cleanup(server.Close)
