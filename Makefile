@@ -5,7 +5,7 @@ PKGS ?= ./...
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fakecheck check format lint vet histories bench up down clean env tools devstack
+.PHONY: help demo test fakecheck check format lint vet histories screenshots settings bench up down clean env tools cli devstack secrets containers
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -13,7 +13,7 @@ help: ## list the commands
 demo: devstack ## run the whole pipeline on a sample, or on SOURCE=path/to/file.csv
 	@$(DEVSTACK) demo $(if $(SOURCE),"$(SOURCE)")
 
-test: vet devstack ## all tests against servers of their own; PKGS=./internal/search ARGS='-run Bulk -v' narrows it
+test: vet cli ## all tests against servers of their own; PKGS=./internal/search ARGS='-run Bulk -v' narrows it
 	@$(DEVSTACK) exec go test -race -timeout 20m $(ARGS) $(PKGS)
 
 fakecheck: devstack ## check the tests' Metabase with Metabase's own command line client; needs Node
@@ -36,6 +36,13 @@ histories: devstack ## record the histories that the replay tests replay
 	@mkdir -p workflows/testdata && rm -f workflows/testdata/*.json
 	@$(DEVSTACK) exec go test -count=1 ./worker -run 'Follow|ContinueAsNew|Pause|DashboardOf' -histories=$(CURDIR)/workflows/testdata
 
+screenshots: devstack ## take the pictures of docs/images anew, with a real browser
+	@mkdir -p docs/images
+	@$(DEVSTACK) exec go test -count=1 ./starter -run WebUI -screenshots=$(CURDIR)/docs/images
+
+settings: ## write the table of settings in docs/operations.md anew
+	@go test -count=1 ./internal/config -run Table -write
+
 bench: devstack ## measure the pipeline against its servers' limits, on a sample or SOURCE=path; ARGS=-json
 	@go build -o bin/worker ./worker && go build -o bin/bench ./bench
 	@$(DEVSTACK) exec --durable bin/bench $(if $(SOURCE),-source "$(SOURCE)") $(ARGS)
@@ -49,11 +56,23 @@ down: devstack ## stop all that up and demo started
 clean: devstack ## stop it and remove its data
 	@$(DEVSTACK) clean
 
+secrets: ## make the secrets of the containers, see docs/containers.md; those that are there stay
+	@sh containers/secrets.sh
+
+containers: devstack ## build the Temporal server of the containers and run it with their settings; 3 minutes the first time
+	@cd tools/temporal-server && go build -ldflags='-s -w' -o $(CURDIR)/bin/temporal-server go.temporal.io/server/cmd/server
+	@cd tools/temporal-server && go build -ldflags='-s -w' -o $(CURDIR)/bin/temporal-sql-tool go.temporal.io/server/cmd/tools/sql
+	@cd tools/temporal && go build -ldflags='-s -w' -o $(CURDIR)/bin/temporal github.com/temporalio/cli/cmd/temporal
+	@$(DEVSTACK) exec go test -count=1 -tags temporalserver -run TestTemporalServer $(ARGS) ./containers
+
 env: devstack ## print the variables that reach the servers
 	@$(DEVSTACK) env
 
 tools: devstack ## install the servers' programs, start nothing
 	@$(DEVSTACK) tools
+
+cli: devstack ## Temporal's command-line tools: bin/temporal and bin/tctl
+	@$(DEVSTACK) cli
 
 devstack:
 	@go build -o $(DEVSTACK) ./internal/devstack/cmd

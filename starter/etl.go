@@ -7,8 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	enumspb "go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"covidpipeline/workflows"
@@ -57,31 +56,20 @@ func (a *app) etl(ctx context.Context) error {
 // triggerETL makes the schedule start a run behind one that is under way, and
 // gives the id of the new run.
 func (a *app) triggerETL(ctx context.Context, c client.Client) (string, error) {
-	schedule := c.ScheduleClient().GetHandle(ctx, workflows.ScheduleID)
-	before, err := describe(ctx, schedule)
-	var missing *serviceerror.NotFound
-	if errors.As(err, &missing) {
-		return "", fmt.Errorf("there is no schedule %s: create it with `starter schedule apply`", workflows.ScheduleID)
-	}
+	s := a.scheduleOf(c)
+	before, err := s.describe(ctx)
 	if err != nil {
-		return "", fmt.Errorf("look at the schedule: %w", err)
-	}
-	trigger := func() error {
-		err := schedule.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE})
-		if err != nil {
-			return fmt.Errorf("trigger the schedule: %w", err)
-		}
-		return nil
-	}
-	if err := trigger(); err != nil {
 		return "", err
 	}
-	return a.awaitRun(ctx, schedule, runsOf(before), trigger)
+	if err := s.trigger(ctx); err != nil {
+		return "", err
+	}
+	return a.awaitRun(ctx, s, runsOf(before))
 }
 
 // awaitRun waits for a run that is not known and gives its id. A trigger that was
 // lost is repeated.
-func (a *app) awaitRun(ctx context.Context, schedule client.ScheduleHandle, known map[string]bool, trigger func() error) (string, error) {
+func (a *app) awaitRun(ctx context.Context, s *schedule, known map[string]bool) (string, error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	late, triggered := time.After(sayLateAfter), time.Now()
@@ -94,9 +82,9 @@ func (a *app) awaitRun(ctx context.Context, schedule client.ScheduleHandle, know
 			continue
 		case <-tick.C:
 		}
-		now, err := describe(ctx, schedule)
+		now, err := s.describe(ctx)
 		if err != nil {
-			return "", fmt.Errorf("look at the schedule: %w", err)
+			return "", err
 		}
 		for id := range runsOf(now) {
 			if !known[id] {
@@ -104,10 +92,10 @@ func (a *app) awaitRun(ctx context.Context, schedule client.ScheduleHandle, know
 			}
 		}
 		switch {
-		case len(now.Info.RunningWorkflows) > 0:
+		case len(now.GetInfo().GetRunningWorkflows()) > 0:
 			triggered = time.Now() // the new run waits behind it
 		case time.Since(triggered) > triggerAgainAfter:
-			if err := trigger(); err != nil {
+			if err := s.trigger(ctx); err != nil {
 				return "", err
 			}
 			triggered = time.Now()
@@ -119,29 +107,11 @@ func (a *app) awaitRun(ctx context.Context, schedule client.ScheduleHandle, know
 // moment ago may miss one. A run more than needed loads nothing.
 const triggerAgainAfter = 10 * time.Second
 
-// scheduleWithin is how long the server may take to answer about a schedule. In a
-// new namespace it needs some seconds before its schedules answer.
-const scheduleWithin = time.Minute
-
-// describe asks about a schedule until the server answers: the SDK gives up
-// after 10 s.
-func describe(ctx context.Context, schedule client.ScheduleHandle) (*client.ScheduleDescription, error) {
-	for deadline := time.Now().Add(scheduleWithin); ; {
-		d, err := schedule.Describe(ctx)
-		var late *serviceerror.DeadlineExceeded
-		if ctx.Err() != nil || time.Now().After(deadline) || !(errors.As(err, &late) || errors.Is(err, context.DeadlineExceeded)) {
-			return d, err
-		}
-	}
-}
-
 // runsOf gives the ids of the schedule's recent runs.
-func runsOf(d *client.ScheduleDescription) map[string]bool {
+func runsOf(d *workflowservice.DescribeScheduleResponse) map[string]bool {
 	ids := map[string]bool{}
-	for _, r := range d.Info.RecentActions {
-		if r.StartWorkflowResult != nil {
-			ids[r.StartWorkflowResult.WorkflowID] = true
-		}
+	for _, r := range d.GetInfo().GetRecentActions() {
+		ids[r.GetStartWorkflowResult().GetWorkflowId()] = true
 	}
 	return ids
 }

@@ -18,8 +18,12 @@ import (
 	"covidpipeline/workflows"
 )
 
-// memoOptions is the memo of a run that keeps what it was started with.
-const memoOptions = "options"
+// The memo of an ingest keeps what it was started with, in every run: summary and
+// details are those of the first run alone. A run of the dashboard keeps its options.
+const (
+	memoOptions = "options"
+	memoSource  = "source"
+)
 
 func (a *app) ingestCommand() *cobra.Command {
 	var uri string
@@ -96,7 +100,7 @@ func (a *app) ingest(ctx context.Context, uri string, opt workflows.IngestOption
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            fmt.Sprintf("Ingest %s into %s", filepath.Base(uri), a.cfg.Index),
 		StaticDetails:            fmt.Sprintf("Source: `%s`", uri),
-		Memo:                     map[string]any{memoOptions: opt},
+		Memo:                     map[string]any{memoOptions: opt, memoSource: uri},
 	}, workflows.IngestWorkflow, workflows.IngestInput{Index: a.cfg.Index, Source: uri, Options: opt})
 	if err != nil {
 		return fmt.Errorf("start the ingest: %w", err)

@@ -1,6 +1,7 @@
 // Command starter is the operator's command: it starts ingests, runs and
-// reconciles the schedule, proves that every record is accounted for, and prints
-// the dashboard's cards. `starter help VERB` shows each with examples.
+// reconciles the schedule, proves that every record is accounted for, says whether
+// all is healthy, and prints the dashboard's cards. `starter help VERB` shows each
+// with examples.
 //
 // Exit status: 0 done, 1 the job or the proof failed, 2 usage or configuration.
 package main
@@ -101,7 +102,8 @@ func (a *app) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see `%s --help`", err, c.CommandPath())
 	})
-	root.AddCommand(a.ingestCommand(), a.scheduleCommand(), a.etlCommand(), a.reconcileCommand(), a.cardsCommand(), a.dashboardCommand())
+	root.AddCommand(a.ingestCommand(), a.scheduleCommand(), a.etlCommand(), a.reconcileCommand(), a.cardsCommand())
+	root.AddCommand(a.statusCommand(), a.dashboardCommand())
 	return root
 }
 

@@ -54,6 +54,8 @@ type operator struct {
 	env []string
 	c   client.Client
 	dir string
+	// index is the raw index.
+	index string
 }
 
 func newOperator(t *testing.T) *operator {
@@ -82,8 +84,9 @@ func operatorIn(t *testing.T, address, namespace string) *operator {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return &operator{T: t, c: c, dir: t.TempDir(), env: append(testenv.Environ(),
-		"ELASTICSEARCH_URL="+testenv.Elasticsearch(t), "ELASTICSEARCH_INDEX="+testenv.Index(t), "DATABASE_URL="+testenv.Postgres(t),
+	index := testenv.Index(t)
+	return &operator{T: t, c: c, dir: t.TempDir(), index: index, env: append(testenv.Environ(),
+		"ELASTICSEARCH_URL="+testenv.Elasticsearch(t), "ELASTICSEARCH_INDEX="+index, "DATABASE_URL="+testenv.Postgres(t),
 		"TEMPORAL_ADDRESS="+address, "TEMPORAL_NAMESPACE="+namespace)}
 }
 

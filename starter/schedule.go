@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	enumspb "go.temporal.io/api/enums/v1"
 	schedulepb "go.temporal.io/api/schedule/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
@@ -175,28 +176,37 @@ func (a *app) onSchedule(ctx context.Context, do func(context.Context, *schedule
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(ctx, scheduleWithin)
 	defer cancel()
-	return do(ctx, &schedule{service: c.WorkflowService(), namespace: a.namespace, c: c})
+	return do(ctx, a.scheduleOf(c))
+}
+
+// scheduleWithin is how long the server may take to answer about a schedule. In a
+// new namespace it needs some seconds before its schedules answer.
+const scheduleWithin = time.Minute
+
+func (a *app) scheduleOf(c client.Client) *schedule {
+	return &schedule{service: c.WorkflowService(), namespace: a.namespace, c: c}
 }
 
 // describe asks until the server answers: while it restarts a schedule or is busy,
 // a question can get lost.
 func (s *schedule) describe(ctx context.Context) (*workflowservice.DescribeScheduleResponse, error) {
 	for {
+		began := time.Now()
 		once, cancel := context.WithTimeout(ctx, describeWithin)
 		d, err := s.service.DescribeSchedule(once, &workflowservice.DescribeScheduleRequest{Namespace: s.namespace, ScheduleId: workflows.ScheduleID})
-		late := once.Err() != nil
 		cancel()
 		if err == nil {
 			return d, nil
 		}
-		if !late || ctx.Err() != nil {
+		if time.Since(began) < describeWithin/2 || ctx.Err() != nil {
 			return nil, s.error("look at", err)
 		}
 	}
 }
 
-// describeWithin is how long one question about the schedule may take.
-const describeWithin = 5 * time.Second
+// describeWithin is how long one question about the schedule may take. The server
+// needs 5 s when it has to look for another worker that holds the schedule.
+const describeWithin = 10 * time.Second
 
 func (s *schedule) patch(ctx context.Context, verb string, p *schedulepb.SchedulePatch) error {
 	_, err := s.service.PatchSchedule(ctx, &workflowservice.PatchScheduleRequest{
@@ -206,6 +216,14 @@ func (s *schedule) patch(ctx context.Context, verb string, p *schedulepb.Schedul
 		return s.error(verb, err)
 	}
 	return nil
+}
+
+// trigger asks for a run behind the one under way, which may have planned before
+// the newest rows came.
+func (s *schedule) trigger(ctx context.Context) error {
+	return s.patch(ctx, "trigger", &schedulepb.SchedulePatch{
+		TriggerImmediately: &schedulepb.TriggerImmediatelyRequest{OverlapPolicy: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE},
+	})
 }
 
 // await looks at the schedule until a condition holds. A patch that is not yet

@@ -135,8 +135,7 @@ func (a *app) checkAttributes(ctx context.Context, s *schedule) error {
 	return err
 }
 
-// differences compares what apply is responsible for. The server fills in
-// defaults of the action, which are left out of the comparison.
+// differences compares what apply is responsible for.
 func differences(now, want *schedulepb.Schedule) ([]change, error) {
 	changes := []change{}
 	have, err := describeSchedule(now)
@@ -162,6 +161,9 @@ func describeSchedule(s *schedulepb.Schedule) ([]fact, error) {
 	run, decode := s.GetAction().GetStartWorkflow(), converter.GetDefaultDataConverter()
 	var errs []error
 	text := func(m proto.Message) string {
+		if !m.ProtoReflect().IsValid() {
+			return ""
+		}
 		b, err := temporalproto.CustomJSONMarshalOptions{}.Marshal(m)
 		var plain any // the encoder varies its white space on purpose
 		if err == nil {
@@ -181,7 +183,19 @@ func describeSchedule(s *schedulepb.Schedule) ([]fact, error) {
 		{"task queue", run.GetTaskQueue().GetName()},
 		{"input", strings.Join(decode.ToStrings(run.GetInput()), " ")},
 		{"summary", decode.ToString(run.GetUserMetadata().GetSummary())},
+		{"execution timeout", text(run.GetWorkflowExecutionTimeout())},
+		{"run timeout", text(run.GetWorkflowRunTimeout())},
+		{"retry policy", text(run.GetRetryPolicy())},
+		{"memo", text(run.GetMemo())},
+		{"search attributes", text(run.GetSearchAttributes())},
 	}, errors.Join(errs...)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
 }
 
 func (a *app) printApplied(done applied) error {
@@ -190,7 +204,7 @@ func (a *app) printApplied(done applied) error {
 	}
 	fmt.Fprintf(a.out, "Schedule %s: %s.\n", done.Schedule, done.Done)
 	for _, c := range done.Changes {
-		fmt.Fprintf(a.out, "  %s\n    - %s\n    + %s\n", c.What, c.Now, c.Want)
+		fmt.Fprintf(a.out, "  %s\n    - %s\n    + %s\n", c.What, orNone(c.Now), orNone(c.Want))
 	}
 	return nil
 }

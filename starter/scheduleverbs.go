@@ -116,11 +116,7 @@ func (a *app) triggerSchedule(ctx context.Context, s *schedule) error {
 	if err != nil {
 		return err
 	}
-	// A run under way may have planned before the newest rows came.
-	err = s.patch(ctx, "trigger", &schedulepb.SchedulePatch{
-		TriggerImmediately: &schedulepb.TriggerImmediatelyRequest{OverlapPolicy: enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE},
-	})
-	if err != nil {
+	if err := s.trigger(ctx); err != nil {
 		return err
 	}
 	done := ""

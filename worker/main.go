@@ -39,9 +39,22 @@ const (
 	memoryLimit = 200 << 20
 )
 
+const usage = `usage: worker [check]
+
+Runs the pipeline's workflows and activities until SIGTERM. Its settings come from
+the environment, see docs/operations.md. "worker check" tells by its exit status
+whether a worker of this host polls for work.`
+
 func main() {
-	if len(os.Args) > 1 {
-		fmt.Fprintln(os.Stderr, "usage: worker\n\nRuns the pipeline's workflows and activities until SIGTERM. It takes no arguments:\nits settings come from the environment, see docs/operations.md.")
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == "check":
+		if err := check(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	case len(os.Args) > 1:
+		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)
 	}
 	cfg, err := config.LoadWorker()

@@ -68,7 +68,7 @@ func TestALongIngestIsVisibleInItsLaterRuns(t *testing.T) {
 	if got := p.attribute(run, "CovidRelease"); got != "1" {
 		t.Errorf("in its second run the ingest has the release %s", got)
 	}
-	p.shows(run, "release 1 of `"+path+"` into `"+p.index+"`", "░", "rows/s", "Newest: Batch ", "docs/operations.md")
+	p.shows(run, "release 1 of `visible cases.csv` into `"+p.index+"`", "░", "rows/s", "%** Batch ", "docs/operations.md")
 
 	result[workflows.IngestResult](p, run)
 	p.shows(run, "**completed**", "**100.0 %**", "| 1,501 |")
@@ -77,7 +77,7 @@ func TestALongIngestIsVisibleInItsLaterRuns(t *testing.T) {
 	}
 	etl := p.startETL()
 	result[workflows.ETLResult](p, etl)
-	p.shows(etl, "**completed**: run 1", "**100.0 %**", "| 1,500 |", "Everything is read: ")
+	p.shows(etl, "**completed**: run 1, ", "**100.0 %** 1,500 documents in 1 windows", "| 1,500 |", "Everything is read: ")
 	if rows, rejects := p.attribute(etl, "CovidRows"), p.attribute(etl, "CovidRejects"); rows != "1500" || rejects != "0" {
 		t.Errorf("at its end the ETL has %s rows and %s rejects", rows, rejects)
 	}

@@ -78,7 +78,9 @@ func (r *ingestRun) awaitChange(ctx workflow.Context) {
 		_ = workflow.Await(ctx, changed)
 		return
 	}
-	_, _ = workflow.AwaitWithTimeout(ctx, wait, changed)
+	_, _ = workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+		Timeout: wait, TimerOptions: workflow.TimerOptions{Summary: "Keep to the rate"},
+	}, changed)
 }
 
 func (r *ingestRun) startPlan(ctx workflow.Context) {

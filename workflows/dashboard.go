@@ -157,7 +157,6 @@ func (r *dashboardRun) add(applied activities.Applied) {
 // show puts the progress where the Web UI shows it.
 func (r *dashboardRun) show(ctx workflow.Context, phase, lastError string) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s**: %s in Metabase %s\n\n", phase, r.server.Title, r.result.Metabase)
 	if lastError != "" {
 		b.WriteString(quoted(lastError))
 	}
@@ -176,5 +175,5 @@ func (r *dashboardRun) show(ctx workflow.Context, phase, lastError string) {
 			fmt.Fprintf(&b, "\nKept: %s `%s`, %s\n", a.What, a.Name, a.Reason)
 		}
 	}
-	workflow.SetCurrentDetails(ctx, b.String()+"\n"+manual)
+	details(ctx, phase, strings.TrimSpace(fmt.Sprintf("%s in Metabase %s", r.server.Title, r.result.Metabase)), b.String())
 }

@@ -46,7 +46,7 @@ func ETLWorkflow(ctx workflow.Context, in ETLInput) (ETLResult, error) {
 	if in.State != nil {
 		r.ETLState = *in.State
 	} else if err := r.plan(ctx); err != nil {
-		r.showEnd(ctx, endState(err), err)
+		details(ctx, "failed", "nothing is planned, `"+in.Index+"` into the warehouse", quoted(explained(err)))
 		return ETLResult{}, failed(err)
 	}
 	r.show(ctx, "loading")
@@ -166,7 +166,6 @@ func (r *etlRun) showEnd(ctx workflow.Context, state activities.RunState, err er
 func (r *etlRun) show(ctx workflow.Context, phase string, notes ...string) {
 	l := r.Counts.Loaded
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s**: run %d, `%s` into the warehouse\n\n", phase, r.Plan.Run, r.in.Index)
 	b.WriteString(strings.Join(notes, ""))
 	if r.Plan.Rescan != "" {
 		fmt.Fprintf(&b, "Everything is read: %s.\n\n", r.Plan.Rescan)
@@ -175,12 +174,12 @@ func (r *etlRun) show(ctx workflow.Context, phase string, notes ...string) {
 	for i, s := range r.Plan.Shards {
 		done, planned = done+r.At[i]-s.From, planned+s.UpTo-s.From
 	}
-	b.WriteString(progressBar(done, planned))
+	rate := perSecond(l.Extracted, workflow.Now(ctx).Sub(r.StartedAt))
+	b.WriteString(progressBar(done, planned, fmt.Sprintf("%s documents in %s windows, %s a second", number(l.Extracted), number(r.Counts.Windows), rate)))
 	b.WriteString(table(
-		[]string{"documents", "documents/s", "windows", "inserted", "updated", "unchanged", "moved to rejects", "rejected", "retired"},
-		number(l.Extracted), perSecond(l.Extracted, workflow.Now(ctx).Sub(r.StartedAt)), number(r.Counts.Windows),
+		[]string{"inserted", "updated", "unchanged", "moved to rejects", "rejected", "retired"},
 		number(l.Inserted), number(l.Updated), number(l.Unchanged), number(l.MovedToRejects), number(l.Rejected), number(l.Retired)))
-	workflow.SetCurrentDetails(ctx, b.String()+"\n"+manual)
+	details(ctx, phase, fmt.Sprintf("run %d, `%s` into the warehouse", r.Plan.Run, r.in.Index), b.String())
 }
 
 // publishEvery is how many windows pass until the lists show them.

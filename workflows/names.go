@@ -16,8 +16,11 @@ const ETLWorkflowID = "etl"
 // may be longer than an id can be.
 func IngestID(index, uri string) string {
 	sum := sha256.Sum256([]byte(uri))
-	return "ingest/" + index + "/" + hex.EncodeToString(sum[:8])
+	return IngestPrefix(index) + hex.EncodeToString(sum[:8])
 }
+
+// IngestPrefix is how the ids of all ingests into an index begin.
+func IngestPrefix(index string) string { return "ingest/" + index + "/" }
 
 // ReconcileID names the one proof that an index can have at a time.
 func ReconcileID(index string) string { return "reconcile/" + index }

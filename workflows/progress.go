@@ -89,22 +89,18 @@ func (r *ingestRun) ended(ctx workflow.Context, err error) {
 func (r *ingestRun) showPhase(ctx workflow.Context, phase, lastError string) {
 	p := r.progress()
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s**: release %d of `%s` into `%s`\n\n", phase, p.Release, p.Source, r.in.Index)
-	b.WriteString(progressBar(p.Bytes, p.Size))
+	if lastError != "" {
+		b.WriteString(quoted(lastError))
+	}
+	b.WriteString(progressBar(p.Bytes, p.Size, p.NewestDone))
 	b.WriteString(table(
 		[]string{"rows", "rows/s", "written", "already there", "superseded", "quarantined", "batches"},
 		number(p.Rows), perSecond(p.Rows-r.state.Registered.From.Row, workflow.Now(ctx).Sub(p.StartedAt)), number(p.Counts.Written),
 		number(p.Counts.AlreadyThere), number(p.Counts.Superseded), number(p.Counts.Quarantined), number(p.Batches)))
-	if p.NewestDone != "" {
-		fmt.Fprintf(&b, "\nNewest: %s\n", p.NewestDone)
-	}
 	if p.Restarts > 0 {
 		fmt.Fprintf(&b, "\nThe release was begun anew %d times.\n", p.Restarts)
 	}
-	if lastError != "" {
-		b.WriteString("\nLast error:\n\n" + quoted(lastError))
-	}
-	workflow.SetCurrentDetails(ctx, b.String()+"\n"+manual)
+	details(ctx, phase, fmt.Sprintf("release %d of `%s` into `%s`", p.Release, shortName(p.Source), r.in.Index), b.String())
 }
 
 // publish puts the progress where runs are listed.

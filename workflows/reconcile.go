@@ -46,9 +46,9 @@ func ReconcileWorkflow(ctx workflow.Context, in ReconcileInput) (ReconcileResult
 	result, err := prove(ctx, in)
 	switch {
 	case err != nil && !temporal.IsCanceledError(err):
-		workflow.SetCurrentDetails(ctx, "**failed**: nothing was proved\n\n"+quoted(explained(err))+manual)
+		details(ctx, "failed", "nothing was proved", quoted(explained(err)))
 	case result.Busy != "":
-		workflow.SetCurrentDetails(ctx, "**busy**: nothing was proved\n\n"+quoted(result.Busy)+manual)
+		details(ctx, "busy", "nothing was proved", quoted(result.Busy))
 	}
 	return result, failed(err)
 }
@@ -68,7 +68,7 @@ func prove(ctx workflow.Context, in ReconcileInput) (ReconcileResult, error) {
 			result.Busy = fmt.Sprintf("the ETL has not loaded the newest %d changes: run `starter etl`, then reconcile again", result.Snapshot.NotLoaded)
 			return result, nil
 		}
-		workflow.SetCurrentDetails(ctx, "**comparing** the sources, the raw index and the warehouse\n\n"+manual)
+		details(ctx, "comparing", "the sources, the raw index and the warehouse", "")
 		err = workflow.ExecuteActivity(proofStep(ctx, readTimeout, "Compare record by record"), reconcile.Compare,
 			activities.CompareInput{Index: in.Index, Snapshot: result.Snapshot}).Get(ctx, &result.Compared)
 		if err != nil {
@@ -98,7 +98,7 @@ func awaitLoaded(ctx workflow.Context, in ReconcileInput) (activities.Snapshot, 
 		if err != nil || (s.NotLoaded == 0 && !s.Unswept) || !workflow.Now(ctx).Before(deadline) {
 			return s, err
 		}
-		workflow.SetCurrentDetails(ctx, fmt.Sprintf("**waiting** for the ETL to load %s changes\n\n%s", number(s.NotLoaded), manual))
+		details(ctx, "waiting", "the ETL has to load "+number(s.NotLoaded)+" changes", "")
 		if err := workflow.Sleep(ctx, reconcileLook); err != nil {
 			return s, err
 		}
@@ -114,13 +114,13 @@ func snapshot(ctx workflow.Context, in ReconcileInput) (s activities.Snapshot, e
 // showProof shows the outcome of a comparison.
 func showProof(ctx workflow.Context, result ReconcileResult) {
 	report := &result.Compared.Report
-	verdict := "**balanced**: every record is in exactly one known place"
-	if !result.OK() {
-		verdict = "**NOT balanced**: `starter reconcile` names what differs"
-	}
-	details := verdict + "\n\n" + quoted(report.Identities.Source) + quoted(report.Identities.Raw)
+	more := quoted(report.Identities.Source) + quoted(report.Identities.Raw)
 	for _, problem := range result.Compared.Problems {
-		details += "- " + problem + "\n"
+		more += "- " + problem + "\n"
 	}
-	workflow.SetCurrentDetails(ctx, details+"\n"+manual)
+	if result.OK() {
+		details(ctx, "balanced", "every record is in exactly one known place", more)
+		return
+	}
+	details(ctx, "NOT balanced", "`starter reconcile` names what differs", more)
 }

@@ -16,20 +16,23 @@ import (
 // ContinueAsNew, so what must stay is in the current details, which each run
 // writes anew, and in the search attributes, which are carried over.
 
-// manual is where the current details send their reader.
-const manual = "*What to do when something is wrong: docs/operations.md*\n"
+// details sets the current details: a headline, what follows it, and where the
+// manual is. The Web UI cuts off the last line, so that is an empty one.
+func details(ctx workflow.Context, phase, what, more string) {
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**: %s\n\n%s\n*Manual: docs/operations.md*\n\n\u00a0\n", phase, what, more))
+}
 
 // progressCells is the width of a progress bar in characters.
 const progressCells = 25
 
-// progressBar draws how much of a whole is done.
-func progressBar(part, whole int64) string {
+// progressBar draws how much of a whole is done, and a note beside it.
+func progressBar(part, whole int64, note string) string {
 	if whole <= 0 {
 		return ""
 	}
 	part = min(max(part, 0), whole)
 	full := int(float64(part) / float64(whole) * progressCells)
-	return fmt.Sprintf("`%s%s` **%.1f %%**\n\n", strings.Repeat("█", full), strings.Repeat("░", progressCells-full), 100*float64(part)/float64(whole))
+	return fmt.Sprintf("`%s%s` **%.1f %%** %s\n\n", strings.Repeat("█", full), strings.Repeat("░", progressCells-full), 100*float64(part)/float64(whole), note)
 }
 
 // number groups the digits of a count by threes.
@@ -58,9 +61,13 @@ func table(columns []string, values ...string) string {
 	return fmt.Sprintf("| %s |\n|%s\n| %s |\n", strings.Join(columns, " | "), strings.Repeat("---:|", len(columns)), strings.Join(values, " | "))
 }
 
+// notMarkdown keeps the brackets and stars of an error's sentence from being read
+// as links, tags or emphasis.
+var notMarkdown = strings.NewReplacer("\\", "\\\\", "[", "\\[", "]", "\\]", "<", "\\<", "*", "\\*", "\n", "\n> ")
+
 // quoted shows a sentence of an error as a Markdown quotation.
 func quoted(text string) string {
-	return "> " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n> ") + "\n\n"
+	return "> " + notMarkdown.Replace(strings.TrimSpace(text)) + "\n\n"
 }
 
 // maxKeyword is the longest keyword of a search attribute in SQL visibility, in

@@ -1,5 +1,8 @@
 // Package config reads the settings of the programs from the environment, once,
 // in their mains. Every mistake is reported together with the others.
+//
+// The tag desc describes a setting in the table of docs/operations.md. A secret
+// has a second variable, its name with _FILE.
 package config
 
 import (
@@ -42,31 +45,36 @@ func (s Secret) Reveal() string { return string(s) }
 
 // Elasticsearch is how the raw index is reached and laid out.
 type Elasticsearch struct {
-	URL          string `env:"ELASTICSEARCH_URL" envDefault:"http://127.0.0.1:9200"`
-	Username     string `env:"ELASTICSEARCH_USERNAME"`
-	Password     Secret `env:"ELASTICSEARCH_PASSWORD"`
+	URL          string `env:"ELASTICSEARCH_URL" envDefault:"http://127.0.0.1:9200" desc:"address, http or https"`
+	Username     string `env:"ELASTICSEARCH_USERNAME" desc:"log-in, with the password; or"`
+	Password     Secret `env:"ELASTICSEARCH_PASSWORD" desc:"its password"`
 	PasswordFile string `env:"ELASTICSEARCH_PASSWORD_FILE"`
-	APIKey       Secret `env:"ELASTICSEARCH_API_KEY"`
+	APIKey       Secret `env:"ELASTICSEARCH_API_KEY" desc:"an API key instead"`
 	APIKeyFile   string `env:"ELASTICSEARCH_API_KEY_FILE"`
-	CAFile       string `env:"ELASTICSEARCH_CA_FILE"`
-	Index        string `env:"ELASTICSEARCH_INDEX" envDefault:"usa_covid_cases"`
-	Shards       int    `env:"ELASTICSEARCH_SHARDS" envDefault:"1"`
-	Replicas     int    `env:"ELASTICSEARCH_REPLICAS" envDefault:"0"`
+	CAFile       string `env:"ELASTICSEARCH_CA_FILE" desc:"file of certificates to trust"`
+	Index        string `env:"ELASTICSEARCH_INDEX" envDefault:"usa_covid_cases" desc:"the raw index; beside it -quarantine and -releases"`
+	Shards       int    `env:"ELASTICSEARCH_SHARDS" envDefault:"1" desc:"of a raw index that does not exist yet"`
+	Replicas     int    `env:"ELASTICSEARCH_REPLICAS" envDefault:"0" desc:"of a raw index that does not exist yet"`
 }
 
 // Database is how the warehouse is reached.
 type Database struct {
-	URL     Secret `env:"DATABASE_URL"`
+	URL     Secret `env:"DATABASE_URL" desc:"the warehouse, postgres://user:password@host:5432/warehouse"`
 	URLFile string `env:"DATABASE_URL_FILE"`
+}
+
+// MetabaseAddress is where a Metabase is.
+type MetabaseAddress struct {
+	URL string `env:"METABASE_URL" envDefault:"http://127.0.0.1:3000" desc:"where the worker reaches Metabase; of the starter the address that it prints"`
 }
 
 // Metabase is how a Metabase is reached, and how it reaches the warehouse in turn.
 type Metabase struct {
-	URL             string `env:"METABASE_URL" envDefault:"http://127.0.0.1:3000"`
-	Username        string `env:"METABASE_USERNAME"`
-	Password        Secret `env:"METABASE_PASSWORD"`
+	MetabaseAddress
+	Username        string `env:"METABASE_USERNAME" desc:"an administrator of Metabase, by e-mail address; of a new Metabase its first user"`
+	Password        Secret `env:"METABASE_PASSWORD" desc:"its password"`
 	PasswordFile    string `env:"METABASE_PASSWORD_FILE"`
-	DatabaseURL     Secret `env:"METABASE_DATABASE_URL"`
+	DatabaseURL     Secret `env:"METABASE_DATABASE_URL" desc:"the warehouse as Metabase reaches it, by a user who can only read: postgres://reader:password@host:5432/warehouse"`
 	DatabaseURLFile string `env:"METABASE_DATABASE_URL_FILE"`
 }
 
@@ -86,8 +94,8 @@ func (m Metabase) Missing() []string {
 
 // Log is how a program logs.
 type Log struct {
-	Level  slog.Level `env:"LOG_LEVEL" envDefault:"INFO"`
-	Format string     `env:"LOG_FORMAT" envDefault:"text"`
+	Level  slog.Level `env:"LOG_LEVEL" envDefault:"INFO" desc:"DEBUG, INFO, WARN or ERROR"`
+	Format string     `env:"LOG_FORMAT" envDefault:"text" desc:"text, or json for collectors"`
 }
 
 // Worker is all that a worker is told.
@@ -103,7 +111,7 @@ type Worker struct {
 type Starter struct {
 	Elasticsearch
 	Database
-	Metabase Metabase
+	Metabase MetabaseAddress
 }
 
 // LoadWorker reads a worker's settings. The error names every mistake, a line
@@ -129,7 +137,7 @@ func LoadStarter() (Starter, error) {
 	errs := parse(&s)
 	errs = append(errs, s.Elasticsearch.check()...)
 	errs = append(errs, s.Database.check()...)
-	errs = append(errs, s.Metabase.check()...)
+	errs = append(errs, s.Metabase.check())
 	return s, together(errs)
 }
 
@@ -198,15 +206,19 @@ func (d *Database) check() []error {
 	return nil
 }
 
-func (m *Metabase) check() []error {
-	var errs []error
+func (m MetabaseAddress) check() error {
 	u, err := url.Parse(m.URL)
 	switch {
 	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
-		errs = append(errs, errors.New("METABASE_URL is not an http or https address such as http://127.0.0.1:3000"))
+		return errors.New("METABASE_URL is not an http or https address such as http://127.0.0.1:3000")
 	case u.User != nil:
-		errs = append(errs, errors.New("METABASE_URL holds a user: set METABASE_USERNAME and METABASE_PASSWORD instead"))
+		return errors.New("METABASE_URL holds a user: set METABASE_USERNAME and METABASE_PASSWORD instead")
 	}
+	return nil
+}
+
+func (m *Metabase) check() []error {
+	errs := []error{m.MetabaseAddress.check()}
 	errs = append(errs, fromFile("METABASE_PASSWORD", &m.Password, m.PasswordFile))
 	if err := fromFile("METABASE_DATABASE_URL", &m.DatabaseURL, m.DatabaseURLFile); err != nil {
 		return append(errs, err)

@@ -108,7 +108,8 @@ func TestAnAddressWithAUserIsRefused(t *testing.T) {
 
 func TestMetabase(t *testing.T) {
 	unset(t)
-	w, err := LoadStarter()
+	t.Setenv("DATABASE_URL", "postgres://h/db")
+	w, err := LoadWorker()
 	if err != nil || w.Metabase.URL != "http://127.0.0.1:3000" || len(w.Metabase.Missing()) != 3 {
 		t.Fatalf("%+v, %v", w.Metabase, err)
 	}
@@ -121,7 +122,7 @@ func TestMetabase(t *testing.T) {
 		"postgres://reader:x@db/warehouse?sslmode=verify-full": {"db", "warehouse", "reader", 5432, "x", true},
 	} {
 		t.Setenv("METABASE_DATABASE_URL", address)
-		s, err := LoadStarter()
+		s, err := LoadWorker()
 		if err != nil || len(s.Metabase.Missing()) > 0 {
 			t.Fatalf("%s: %v, missing %q", address, err, s.Metabase.Missing())
 		}
@@ -131,7 +132,7 @@ func TestMetabase(t *testing.T) {
 	}
 	for _, address := range []string{"postgres://db/warehouse", "postgres://u:pass-word@/w", "postgres://u:pass-word@db", "mysql://u:pass-word@db/w", "postgres://u:pass-word@db:x/w"} {
 		t.Setenv("METABASE_DATABASE_URL", address)
-		if _, err := LoadStarter(); err == nil || !strings.Contains(err.Error(), "METABASE_DATABASE_URL") || strings.Contains(err.Error(), "pass-word") {
+		if _, err := LoadWorker(); err == nil || !strings.Contains(err.Error(), "METABASE_DATABASE_URL") || strings.Contains(err.Error(), "pass-word") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}

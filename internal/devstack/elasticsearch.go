@@ -22,6 +22,7 @@ const elasticsearchSettings = `cluster.name: covidpipeline
 node.name: covidpipeline
 path.data: %q
 path.logs: %q
+path.repo: %q
 network.host: 127.0.0.1
 http.port: %d
 transport.port: 0
@@ -54,7 +55,7 @@ func (t Tools) elasticsearchOn(ctx context.Context, heap string, o Options) (*Se
 		}
 	}
 	for name, text := range map[string]string{
-		"elasticsearch.yml": fmt.Sprintf(elasticsearchSettings, filepath.Join(o.Dir, "data"), filepath.Join(o.Dir, "logs"), o.Port),
+		"elasticsearch.yml": fmt.Sprintf(elasticsearchSettings, filepath.Join(o.Dir, "data"), filepath.Join(o.Dir, "logs"), filepath.Join(o.Dir, "snapshots"), o.Port),
 		"log4j2.properties": elasticsearchLogging,
 	} {
 		if err := replaceFile(filepath.Join(config, name), text, 0o644); err != nil {

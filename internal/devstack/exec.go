@@ -14,8 +14,10 @@ import (
 
 // Exec runs a command with servers of its own, on free ports and with fresh data
 // in the state folder's test, and stops them when it has ended. The command finds
-// them in TEST_ELASTICSEARCH_URL, TEST_DATABASE_URL and TEST_TEMPORAL_ADDRESS. It
-// gives the exit status of the command; an error means that it was not run.
+// them in TEST_ELASTICSEARCH_URL, TEST_DATABASE_URL, TEST_TEMPORAL_ADDRESS and
+// TEST_TEMPORAL_UI, a browser in TEST_CHROMIUM, and what CLI makes in
+// TEST_TEMPORAL_CLI and TEST_TCTL. It gives the exit status of the command; an
+// error means that it was not run.
 func (s *Stack) Exec(ctx context.Context, command []string) (status int, err error) {
 	unlock, err := s.lockTests()
 	if err != nil {
@@ -26,6 +28,10 @@ func (s *Stack) Exec(ctx context.Context, command []string) (status int, err err
 		return 0, err
 	}
 	tools, err := Install(ctx, s.Root, note)
+	if err != nil {
+		return 0, err
+	}
+	browser, err := Browser(ctx, s.Root, note)
 	if err != nil {
 		return 0, err
 	}
@@ -40,6 +46,10 @@ func (s *Stack) Exec(ctx context.Context, command []string) (status int, err err
 		"TEST_ELASTICSEARCH_URL=http://"+servers[0].Addr(),
 		"TEST_DATABASE_URL="+PostgresURL(servers[1].Addr(), "", Database),
 		"TEST_TEMPORAL_ADDRESS="+servers[2].Addr(),
+		"TEST_TEMPORAL_CLI="+s.cliPath("temporal"),
+		"TEST_TCTL="+s.cliPath("tctl"),
+		"TEST_TEMPORAL_UI="+servers[2].UIURL(),
+		"TEST_CHROMIUM="+browser,
 	)
 	inGroup(cmd)
 	err = cmd.Run()
@@ -97,7 +107,11 @@ func (s *Stack) startTest(ctx context.Context, tools Tools) ([]*Server, error) {
 		servers[1], errs[1] = tools.StartPostgres(ctx, "", postgres, options(data, "postgres"))
 	})
 	all.Go(func() {
-		servers[2], errs[2] = tools.StartTemporal(ctx, 0, temporal, options(state, "temporal"))
+		var ui int
+		if ui, errs[2] = freePort(ctx); errs[2] != nil {
+			return
+		}
+		servers[2], errs[2] = tools.StartTemporal(ctx, ui, temporal, options(state, "temporal"))
 	})
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {

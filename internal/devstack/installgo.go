@@ -24,6 +24,7 @@ type goTool struct {
 
 const (
 	temporalModule = "github.com/temporalio/cli"
+	tctlModule     = "github.com/temporalio/tctl"
 	linterModule   = "github.com/golangci/golangci-lint/v2"
 )
 
@@ -31,6 +32,10 @@ var (
 	temporalTool = goTool{
 		folder: "temporal", module: temporalModule, pkg: temporalModule + "/cmd/temporal",
 		what: "the Temporal CLI and dev server", takes: "2 to 4 minutes",
+	}
+	tctlTool = goTool{
+		folder: "tctl", module: tctlModule, pkg: tctlModule + "/cmd/tctl",
+		what: "tctl", takes: "2 to 3 minutes",
 	}
 	linterTool = goTool{
 		folder: "lint", module: linterModule, pkg: linterModule + "/cmd/golangci-lint",

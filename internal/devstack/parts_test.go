@@ -127,7 +127,7 @@ func TestPinnedVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := installer{root: root}
-	for _, tool := range []goTool{temporalTool, linterTool} {
+	for _, tool := range []goTool{temporalTool, tctlTool, linterTool} {
 		if version, err := in.pinned(tool); err != nil || !strings.HasPrefix(version, "v") {
 			t.Errorf("%s: version %q, %v", tool.what, version, err)
 		}
@@ -276,5 +276,18 @@ func TestInterruptedInstallationLeavesNothingHalfDone(t *testing.T) {
 	}
 	if files, _ := os.ReadDir(path); len(files) != 1 || files[0].Name() != "whole" {
 		t.Errorf("installed is %v", files)
+	}
+}
+
+func TestLink(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bin", "tool")
+	for _, target := range []string{"/old/tool", "/new/tool", "/new/tool"} {
+		if err := link(path, target); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.Readlink(path); err != nil || got != target {
+			t.Errorf("it leads to %q, %v; want %s", got, err, target)
+		}
 	}
 }

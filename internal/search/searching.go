@@ -18,7 +18,13 @@ type searchAnswer struct {
 			Source      json.RawMessage `json:"_source"`
 		}
 	}
-	Aggregations map[string]struct{ Value *float64 }
+	Aggregations map[string]struct {
+		Value   *float64
+		Buckets []struct {
+			Key      string
+			DocCount int64 `json:"doc_count"`
+		}
+	}
 }
 
 // search runs a search that all shards must answer completely. The parameters

@@ -24,9 +24,37 @@ const dialTimeout = 10 * time.Second
 // TEMPORAL_NAMESPACE, TEMPORAL_TLS..., TEMPORAL_API_KEY, TEMPORAL_PROFILE), by
 // default the one on 127.0.0.1:7233. It gives the namespace too.
 func Dial(ctx context.Context, logger *slog.Logger) (c client.Client, namespace string, err error) {
+	opts, err := options(logger)
+	if err != nil {
+		return nil, "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	c, err = client.DialContext(ctx, opts)
+	if err != nil {
+		return nil, "", fmt.Errorf("reach Temporal at %s (set TEMPORAL_ADDRESS, or start the stack with `make up`): %w", opts.HostPort, err)
+	}
+	return c, opts.Namespace, nil
+}
+
+// Lazy gives a client of the server that Dial connects to, without connecting:
+// whether it answers shows at the first request, and an outage passes.
+func Lazy(logger *slog.Logger) (c client.Client, address, namespace string, err error) {
+	opts, err := options(logger)
+	if err != nil {
+		return nil, "", "", err
+	}
+	c, err = client.NewLazyClient(opts)
+	if err != nil {
+		return nil, "", "", fmt.Errorf("client of Temporal: %w", err)
+	}
+	return c, opts.HostPort, opts.Namespace, nil
+}
+
+func options(logger *slog.Logger) (client.Options, error) {
 	opts, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
-		return nil, "", fmt.Errorf("read the TEMPORAL_* settings: %w", err)
+		return opts, fmt.Errorf("read the TEMPORAL_* settings: %w", err)
 	}
 	if opts.HostPort == "" {
 		opts.HostPort = client.DefaultHostPort
@@ -35,11 +63,5 @@ func Dial(ctx context.Context, logger *slog.Logger) (c client.Client, namespace 
 		opts.Namespace = client.DefaultNamespace
 	}
 	opts.Logger = log.NewStructuredLogger(logger)
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	c, err = client.DialContext(ctx, opts)
-	if err != nil {
-		return nil, "", fmt.Errorf("reach Temporal at %s (set TEMPORAL_ADDRESS, or start the stack with `make up`): %w", opts.HostPort, err)
-	}
-	return c, opts.Namespace, nil
+	return opts, nil
 }

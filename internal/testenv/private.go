@@ -49,6 +49,17 @@ func PrivatePostgres(t testing.TB) *Private {
 	return p
 }
 
+// GuardedPostgres starts a PostgreSQL for one test that asks everybody for a
+// password. The URL leads its superuser to its database postgres.
+func GuardedPostgres(t testing.TB, password string) *Private {
+	t.Helper()
+	p := private(t, func(ctx context.Context, o devstack.Options) (*devstack.Server, error) {
+		return tools(t).StartPostgres(ctx, password, nil, o)
+	})
+	p.URL = devstack.PostgresURL(p.server.Addr(), password, "postgres")
+	return p
+}
+
 // Crash ends the server as a crash does: nothing is flushed, it recovers when it
 // starts again.
 func (p *Private) Crash(t testing.TB) {

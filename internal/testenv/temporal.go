@@ -20,6 +20,12 @@ func TemporalDefault(t testing.TB) (address, namespace string) {
 	return server(t, "TEST_TEMPORAL_ADDRESS"), client.DefaultNamespace
 }
 
+// TemporalUI gives the address of the Web UI of that server.
+func TemporalUI(t testing.TB) string {
+	t.Helper()
+	return server(t, "TEST_TEMPORAL_UI")
+}
+
 // Temporal gives the address of the Temporal server that all tests share, and a
 // new namespace in which no other test runs. It can be used at once.
 func Temporal(t testing.TB) (address, namespace string) {

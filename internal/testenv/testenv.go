@@ -1,7 +1,8 @@
 // Package testenv gives tests the real servers they run against, each test a
 // place of its own on them: an Elasticsearch index, a PostgreSQL schema, a
 // Temporal namespace. `make test` starts the servers and says where they are in
-// TEST_ELASTICSEARCH_URL, TEST_DATABASE_URL and TEST_TEMPORAL_ADDRESS; without
+// TEST_ELASTICSEARCH_URL, TEST_DATABASE_URL and TEST_TEMPORAL_ADDRESS, and where
+// Temporal's command-line tools are in TEST_TEMPORAL_CLI and TEST_TCTL; without
 // them a test fails, it is never skipped.
 package testenv
 
@@ -33,6 +34,34 @@ func server(t testing.TB, variable string) string {
 		t.Fatalf("%s is not set: this test needs real servers, run `make test`", variable)
 	}
 	return value
+}
+
+// TemporalCLI gives the path of the pinned command-line tool temporal.
+func TemporalCLI(t testing.TB) string {
+	t.Helper()
+	return program(t, "TEST_TEMPORAL_CLI")
+}
+
+// Tctl gives the path of the pinned command-line tool tctl.
+func Tctl(t testing.TB) string {
+	t.Helper()
+	return program(t, "TEST_TCTL")
+}
+
+// program gives the path of a program that `make test` builds.
+func program(t testing.TB, variable string) string {
+	t.Helper()
+	path := server(t, variable)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%s: %v: `make cli` puts it there", variable, err)
+	}
+	return path
+}
+
+// Chromium gives the path of a browser that tests can drive.
+func Chromium(t testing.TB) string {
+	t.Helper()
+	return server(t, "TEST_CHROMIUM")
 }
 
 // Environ is the environment for a program that a test starts.

@@ -20,6 +20,7 @@ const usage = `usage: devstack COMMAND
   clean                 stop them and remove their data
   env                   print the variables that reach them
   tools                 install the servers' programs, start nothing
+  cli                   put the command-line tools temporal and tctl into bin
   lint PACKAGES         check the code with the pinned linter
   exec [--durable] COMMAND [ARG...]
                         run a command with servers of its own for tests; durable
@@ -64,6 +65,8 @@ func command(ctx context.Context, args []string) (status int, err error) {
 		return 0, stack.PrintEnv()
 	case name == "tools" && len(args) == 0:
 		return 0, stack.Tools(ctx)
+	case name == "cli" && len(args) == 0:
+		return 0, stack.CLI(ctx)
 	case name == "lint":
 		return stack.Lint(ctx, args)
 	case name == "exec" && len(args) > 1 && args[0] == "--durable":

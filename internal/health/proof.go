@@ -1,0 +1,59 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+
+	"covidpipeline/workflows"
+)
+
+// The outcomes of a proof that has ended.
+const (
+	Balanced   = "balanced"
+	Unbalanced = "unbalanced"
+	Busy       = "busy" // nothing was proved: the pipeline moved, or the ETL had not caught up
+)
+
+// Proof is the newest proof that every record is accounted for.
+type Proof struct {
+	Error   string     `json:"error,omitempty"`
+	State   string     `json:"state"` // an outcome, the state of a run that has none, or "" without a proof
+	EndedAt *time.Time `json:"endedAt,omitempty"`
+	Records int64      `json:"records"` // of the sources that were compared
+}
+
+// proof looks at the newest proof of the index.
+func (g *gatherer) proof(ctx context.Context) {
+	p, id := &g.s.Proof, workflows.ReconcileID(g.Index)
+	d, err := g.Temporal.DescribeWorkflowExecution(ctx, id, "")
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return
+	}
+	if err != nil {
+		p.Error = say(err, "Temporal")
+		return
+	}
+	info := d.GetWorkflowExecutionInfo()
+	p.State, p.EndedAt = states[info.GetStatus()], endOf(info)
+	if p.State != Completed {
+		return
+	}
+	var result workflows.ReconcileResult
+	if err := g.Temporal.GetWorkflow(ctx, id, info.GetExecution().GetRunId()).Get(ctx, &result); err != nil {
+		p.Error = say(err, "Temporal")
+		return
+	}
+	p.Records = result.Compared.Report.Source.Records
+	switch {
+	case result.Busy != "":
+		p.State = Busy
+	case result.OK():
+		p.State = Balanced
+	default:
+		p.State = Unbalanced
+	}
+}

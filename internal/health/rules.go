@@ -1,0 +1,372 @@
+package health
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"covidpipeline/internal/search"
+	"covidpipeline/workflows"
+)
+
+// Finding is one thing that a person should know. docs/operations.md lists the
+// ids.
+type Finding struct {
+	ID   string `json:"id"`
+	Text string `json:"text"`
+	Do   string `json:"do"`
+}
+
+// Problems are the findings that need a person. Healthy is: there are none.
+func (s Status) Problems() []Finding { return s.judge().problems }
+
+// Notices are worth knowing and need nobody: what a person did on purpose, and
+// what is not yet a problem.
+func (s Status) Notices() []Finding { return s.judge().notices }
+
+const (
+	// waitAtMost is how long documents may wait for the warehouse: an hourly run
+	// may be missed, two may not.
+	waitAtMost = 2 * workflows.ScheduleEvery
+	// goneAfter is when a worker counts as gone: an idle one polls each minute.
+	goneAfter = 2 * time.Minute
+	// manyAttempts is when a retry stops being a passing fault. Attempts double
+	// their distance up to half a minute: this is after some 15 s.
+	manyAttempts = 6
+)
+
+// judge holds what it found.
+type judge struct {
+	Status
+	problems, notices []Finding
+}
+
+func (s Status) judge() *judge {
+	j := &judge{Status: s}
+	j.servers()
+	j.disks()
+	j.indices()
+	j.workers()
+	j.schedule()
+	j.runs()
+	j.waiting()
+	j.ingests()
+	j.releases()
+	j.proof()
+	j.unread()
+	return j
+}
+
+func (j *judge) problem(id, do, format string, args ...any) {
+	j.problems = append(j.problems, Finding{ID: id, Text: fmt.Sprintf(format, args...), Do: do})
+}
+
+func (j *judge) notice(id, do, format string, args ...any) {
+	j.notices = append(j.notices, Finding{ID: id, Text: fmt.Sprintf(format, args...), Do: do})
+}
+
+func (j *judge) servers() {
+	if e := j.Elasticsearch.Error; e != "" {
+		j.problem("elasticsearch", "start it, or correct ELASTICSEARCH_URL and its log-in", "Elasticsearch cannot be asked: %s", e)
+	}
+	if e := j.PostgreSQL.Error; e != "" {
+		j.problem("postgresql", "start it, or correct DATABASE_URL", "PostgreSQL cannot be asked: %s", e)
+	}
+	if e := j.Temporal.Error; e != "" {
+		j.problem("temporal", "start it, or correct TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE", "Temporal cannot be asked: %s", e)
+	}
+	switch p := j.PostgreSQL; {
+	case p.Error != "":
+	case p.Schema < p.SchemaWanted:
+		j.problem("schema-old", "start a worker of this version: it brings the tables up to date",
+			"the warehouse's tables are at version %d, this program needs %d", p.Schema, p.SchemaWanted)
+	case p.Schema > p.SchemaWanted:
+		j.notice("schema-newer", "use the programs of the newer version",
+			"the warehouse's tables are at version %d, this program knows %d", p.Schema, p.SchemaWanted)
+	}
+}
+
+func (j *judge) proof() {
+	if j.Proof.State == Unbalanced {
+		j.problem("unbalanced", "`starter reconcile` names each difference; it is gone when a later proof balances",
+			"the proof of %s found records that are not accounted for", clock(j.Proof.EndedAt))
+	}
+}
+
+// clock names a time, or says that it is not known.
+func clock(t *time.Time) string {
+	if t == nil {
+		return "an unknown time"
+	}
+	return t.UTC().Format("2006-01-02 15:04 MST")
+}
+
+func (j *judge) disks() {
+	for _, n := range j.Elasticsearch.Nodes {
+		for _, d := range n.Disks {
+			left := fmt.Sprintf("%s of %s left on the disk of Elasticsearch node %s", Size(d.Available), Size(d.Total), n.Name)
+			switch {
+			case d.Available < d.Flood:
+				j.problem("disk-flood", "free disk space now", "%s, below the flood stage of %s: indices become read-only", left, Size(d.Flood))
+			case d.Available < d.High:
+				j.problem("disk-high", "free disk space before writing stops", "%s, below the high watermark of %s; writing stops at %s", left, Size(d.High), Size(d.Flood))
+			case d.Available < d.Low:
+				j.notice("disk-low", "free disk space soon", "%s, below the low watermark of %s", left, Size(d.Low))
+			}
+		}
+	}
+}
+
+func (j *judge) indices() {
+	for _, b := range j.Elasticsearch.Blocks {
+		what, do := "index "+b.Index, "remove what blocks it: PUT /"+b.Index+"/_settings, or POST /"+b.Index+"/_open if it is closed"
+		switch {
+		case b.Index == "":
+			what, do = "the cluster", "look at the cluster's log and at cluster.blocks in its settings"
+		case b.Disk:
+			do = "free disk space; Elasticsearch removes the block below the high watermark, else set index.blocks.read_only_allow_delete to null"
+		}
+		j.problem("blocked", do, "%s is blocked: %s", what, b.Reason)
+	}
+	for _, name := range []string{j.Index, search.QuarantineIndex(j.Index), search.ReleasesIndex(j.Index)} {
+		switch j.Elasticsearch.Indices[name] {
+		case "red":
+			j.problem("index-red", "ask GET /_cluster/allocation/explain; start the node that holds its data, or restore it", "index %s lacks a primary shard", name)
+		case "yellow":
+			j.notice("index-yellow", "add a node, or set number_of_replicas to 0", "index %s lacks a replica", name)
+		}
+	}
+	if j.Elasticsearch.Error != "" || j.Elasticsearch.IndicesError != "" || j.Elasticsearch.Indices[j.Index] != "" {
+		return
+	}
+	if j.Lag.Loaded {
+		j.problem("index-gone", "restore it or ingest again; correct ELASTICSEARCH_INDEX if it is another", "index %s is gone, and the warehouse was loaded from it", j.Index)
+		return
+	}
+	j.notice("no-index", "starter ingest --source FILE", "index %s does not exist: nothing has been ingested", j.Index)
+}
+
+func (j *judge) workers() {
+	if j.Workers.Error != "" {
+		return
+	}
+	const do = "start one: go run ./worker"
+	workflow, activity := newestPoll(j.Workers.Workflow), newestPoll(j.Workers.Activity)
+	oldest := workflow
+	if activity.Before(oldest) {
+		oldest = activity
+	}
+	switch {
+	case workflow.IsZero() && activity.IsZero():
+		j.problem("no-worker", do, "no worker polls the task queue %s: nothing goes on", j.Workers.TaskQueue)
+	case workflow.IsZero():
+		j.problem("no-worker", do, "no worker takes workflows of the task queue %s", j.Workers.TaskQueue)
+	case activity.IsZero():
+		j.problem("no-worker", do, "no worker takes activities of the task queue %s", j.Workers.TaskQueue)
+	case j.CheckedAt.Sub(oldest) > goneAfter:
+		j.problem("no-worker", do, "no worker has polled the task queue %s for %s", j.Workers.TaskQueue, j.ago(oldest))
+	}
+}
+
+func newestPoll(pollers []Poller) (newest time.Time) {
+	for _, p := range pollers {
+		if p.LastSeen.After(newest) {
+			newest = p.LastSeen
+		}
+	}
+	return newest
+}
+
+func (j *judge) schedule() {
+	switch s := j.Schedule; {
+	case s.Error != "":
+	case !s.Exists:
+		j.problem("no-schedule", "starter schedule apply", "there is no schedule %s: nothing runs the ETL", s.ID)
+	case s.Paused:
+		text := "schedule " + s.ID + " is paused"
+		if s.Note != "" {
+			text += ": " + s.Note
+		}
+		j.notice("schedule-paused", "temporal schedule toggle --schedule-id "+s.ID+" --unpause, when the reason is gone", "%s", text)
+	}
+}
+
+func (j *judge) runs() {
+	e := j.ETL
+	if n := e.FailedSince; n > 0 {
+		text := plural(int64(n), "ETL run") + " failed"
+		if e.Completed != nil {
+			text += " since the last that completed, " + j.ago(e.Completed.StartedAt) + " ago"
+		}
+		if e.Last.Failure != "" {
+			text += ": " + e.Last.Failure
+		}
+		j.problem("etl-failed", "see \"When something is wrong\" in docs/operations.md, then starter etl", "%s", text)
+	}
+	if r := e.Running; r != nil {
+		j.retried("the ETL run "+r.WorkflowID, r.Retry)
+	}
+	if e.Last == nil {
+		return
+	}
+	switch e.Last.State {
+	case Terminated, Cancelled, Lost:
+		j.notice("etl-stopped", "nothing: the next run loads what this one left", "ETL run %s was %s", e.Last.WorkflowID, ended(e.Last.State))
+	}
+}
+
+// ended words an end that somebody brought about.
+func ended(state string) string {
+	if state == Lost {
+		return "stopped from outside: its row says that it runs, and Temporal does not know it any more"
+	}
+	return state
+}
+
+// retried judges an activity that is being tried again.
+func (j *judge) retried(what string, r *Retry) {
+	if r == nil || r.Attempt < manyAttempts {
+		return
+	}
+	j.problem("retrying", "do what the text says; it goes on by itself then", "%s: %s is at attempt %d: %s", what, r.Activity, r.Attempt, r.Failure)
+}
+
+func (j *judge) waiting() {
+	l := j.Lag
+	if l.Error != "" || l.Numbers == 0 {
+		return
+	}
+	if l.Rescan {
+		j.notice("rescan", "nothing: the next run does it", "index %s is not the one that the warehouse was loaded from: the next ETL run reads all of it", j.Index)
+		return
+	}
+	since, why := l.Since, "the last ETL run that completed began"
+	if !l.Loaded {
+		since, why = j.Releases.firstFinished(), "nothing has ever been loaded, and an ingest ended"
+	}
+	if since == nil || j.CheckedAt.Sub(*since) <= waitAtMost || j.ETL.Running != nil {
+		return
+	}
+	why += " " + j.ago(*since) + " ago"
+	if j.Schedule.Paused {
+		why += "; the schedule is paused"
+	}
+	j.problem("lag", "starter etl; look at the schedule and at the failed runs", "%s for the warehouse: %s", j.waits(), why)
+}
+
+// firstFinished gives when the first of the releases was complete, or nil.
+func (r Releases) firstFinished() (first *time.Time) {
+	for _, release := range r.Newest {
+		if t := release.FinishedAt; t != nil && (first == nil || t.Before(*first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// waits says what waits.
+func (j *judge) waits() string {
+	switch j.Lag.Documents {
+	case 0:
+		return "up to " + plural(j.Lag.Numbers, "document") + " may wait"
+	case 1:
+		return "1 document waits"
+	}
+	return plural(j.Lag.Documents, "document") + " wait"
+}
+
+func (j *judge) ingests() {
+	for _, run := range j.Ingests.Runs {
+		name := path.Base(run.Source)
+		switch run.State {
+		case Failed, TimedOut:
+			j.problem("ingest-failed", "see \"When something is wrong\" in docs/operations.md, then ingest again", "the ingest of %s failed: %s", name, run.Failure)
+		case Terminated:
+			j.problem("ingest-stopped", "starter ingest --source "+run.Source+" goes on where it was", "the ingest of %s was terminated", name)
+		case Running:
+			j.retried("the ingest of "+name, run.Retry)
+			switch {
+			case run.Progress == nil && j.CheckedAt.Sub(newestPoll(j.Workers.Workflow)) <= goneAfter:
+				j.notice("ingest-silent", "look at the worker if it stays so", "no worker answered for the ingest of %s", name)
+			case run.Progress != nil && run.Progress.Phase == "paused":
+				j.notice("ingest-paused", "starter ingest resume --source "+run.Source, "the ingest of %s is paused", name)
+			}
+		}
+	}
+}
+
+func (j *judge) releases() {
+	if j.Ingests.Error != "" {
+		return
+	}
+	known := map[string]bool{}
+	for _, run := range j.Ingests.Runs {
+		known[run.WorkflowID] = run.State != Cancelled
+	}
+	for _, r := range j.Releases.Newest {
+		do := "starter ingest --source " + r.Source
+		switch {
+		case known[r.WorkflowID]: // said with its ingest
+		case r.State == search.StateCancelled:
+			j.notice("ingest-cancelled", do+" goes on where it was", "the ingest of %s was cancelled after %s", path.Base(r.Source), plural(r.Rows, "row"))
+		case r.State == search.StateFailed:
+			j.problem("ingest-failed", do, "release %d of %s failed", r.Number, path.Base(r.Source))
+		case r.Stopped:
+			j.problem("ingest-stopped", do+" goes on where it was", "release %d of %s stopped after %s and no ingest works on it",
+				r.Number, path.Base(r.Source), plural(r.Rows, "row"))
+		}
+	}
+}
+
+// unread names the parts that a server which answers did not give.
+func (j *judge) unread() {
+	part := func(serverError, name, text string) {
+		if serverError == "" && text != "" {
+			j.problem("unread", "do what the text says", "%s cannot be read: %s", name, text)
+		}
+	}
+	es, pg := j.Elasticsearch.Error, j.PostgreSQL.Error
+	if pg == "" && j.PostgreSQL.Schema < j.PostgreSQL.SchemaWanted {
+		pg = "the tables are old" // said already
+	}
+	part(es, "the state of the indices", j.Elasticsearch.IndicesError)
+	part(es, "the release registry", j.Releases.Error)
+	part(es, "the quarantine", j.Quarantine.Error)
+	part(pg, "the run table", j.ETL.TableError)
+	part(pg, "the rejects", j.Rejects.Error)
+	part(es+pg, "the lag", j.Lag.Error)
+	part(j.Temporal.Error, "the workers of the task queue", j.Workers.Error)
+	part(j.Temporal.Error, "the schedule", j.Schedule.Error)
+	part(j.Temporal.Error, "the list of ETL runs", j.ETL.Error)
+	part(j.Temporal.Error, "the list of ingests", j.Ingests.Error)
+	part(j.Temporal.Error, "the newest proof", j.Proof.Error)
+}
+
+// ago gives how long ago a time was, as "40 s", "12 min", "3 h" or "5 days".
+func (s Status) ago(t time.Time) string { return Span(s.CheckedAt.Sub(t)) }
+
+// Span gives a length of time roughly, as "40 s", "12 min", "3 h" or "5 days".
+func Span(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", max(0, int(d.Seconds())))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// Size gives bytes as MiB, GiB or TiB.
+func Size(bytes int64) string {
+	value, unit := float64(bytes)/(1<<20), "MiB"
+	for _, next := range []string{"GiB", "TiB"} {
+		if value < 1024 {
+			break
+		}
+		value, unit = value/1024, next
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0") + " " + unit
+}

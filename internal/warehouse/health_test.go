@@ -1,0 +1,69 @@
+package warehouse_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"covidpipeline/internal/testenv"
+	"covidpipeline/internal/warehouse"
+)
+
+func TestServerTellsWhetherTheTablesAreThere(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	db, err := warehouse.New(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s, err := db.Server(t.Context())
+	if err != nil || s.Schema != 0 || s.SchemaWanted < 2 || s.DatabaseBytes < 1<<20 || !strings.Contains(s.Version, ".") {
+		t.Fatalf("before: %+v %v", s, err)
+	}
+	_, version, err := warehouse.Migrate(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := db.Server(t.Context()); err != nil || s.Schema != version || s.SchemaWanted != version {
+		t.Errorf("after: %+v %v, want version %d", s, err, version)
+	}
+}
+
+func TestNewDoesNotConnect(t *testing.T) {
+	t.Parallel()
+	db, err := warehouse.New("postgres://user:secret-word@127.0.0.1:1/warehouse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if db.Address() != "127.0.0.1:1" {
+		t.Errorf("address %s", db.Address())
+	}
+	_, err = db.Server(t.Context())
+	if !errors.Is(err, warehouse.ErrUnavailable) || strings.Contains(err.Error(), "secret-word") {
+		t.Errorf("%v", err)
+	}
+	_, err = warehouse.New("postgres://user:secret-word@host:notaport/db")
+	if err == nil || strings.Contains(err.Error(), "secret-word") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestRejectReasons(t *testing.T) {
+	t.Parallel()
+	db, _ := started(t, 1)
+	if total, reasons, err := db.RejectReasons(t.Context(), 2); err != nil || total != 0 || len(reasons) != 0 {
+		t.Fatalf("without rejects: %d %+v %v", total, reasons, err)
+	}
+	w := window(-1, 10)
+	for n, reason := range []string{"b", "a", "c", "c", "b", "c"} {
+		w.Rejects = append(w.Rejects, reject(n, reason))
+	}
+	load(t, db, w)
+	total, reasons, err := db.RejectReasons(t.Context(), 2)
+	if err != nil || total != 6 || !reflect.DeepEqual(reasons, []warehouse.ReasonCount{{Reason: "c", Count: 3}, {Reason: "b", Count: 2}}) {
+		t.Errorf("%d %+v %v", total, reasons, err)
+	}
+}
