@@ -34,7 +34,7 @@ vet: ## go vet, and whether the workflows are deterministic
 
 histories: devstack ## record the histories that the replay tests replay
 	@mkdir -p workflows/testdata && rm -f workflows/testdata/*.json
-	@$(DEVSTACK) exec go test -count=1 ./worker -run 'Follow|ContinueAsNew|Pause' -histories=$(CURDIR)/workflows/testdata
+	@$(DEVSTACK) exec go test -count=1 ./worker -run 'Follow|ContinueAsNew|Pause|DashboardOf' -histories=$(CURDIR)/workflows/testdata
 
 screenshots: devstack ## take the pictures of docs/images anew, with a real browser
 	@mkdir -p docs/images

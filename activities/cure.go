@@ -11,27 +11,35 @@ func Cure(errType string) string {
 	if strings.HasPrefix(errType, ErrTypeSearch) {
 		return cureElasticsearch
 	}
+	if strings.HasPrefix(errType, ErrTypeMetabase) {
+		return cureMetabase
+	}
 	return ""
 }
 
 const (
 	goesOn            = "The next run goes on where this one ended."
+	cureMetabase      = "look at Metabase and at METABASE_URL, METABASE_USERNAME and METABASE_PASSWORD of the worker, then run `starter dashboard apply` again: it repeats nothing that is done."
 	cureElasticsearch = "look at Elasticsearch and at ELASTICSEARCH_URL (`starter status` shows both). " + goesOn
 )
 
 var cures = map[string]string{
-	ErrTypeSourceNotHere:   "start a worker on the host that has the file, or put the file there.",
-	ErrTypeSourceChanged:   "let the file rest while it is read, or ingest it with --follow. The next ingest begins a new release.",
-	ErrTypeSourceHeader:    "give a COVID-19 activity file with its 13 columns.",
-	ErrTypeSourceNotReady:  "wait until the file has its header line, or ingest it with --follow.",
-	ErrTypeSourceUnread:    "look at the disk or mount that the file is on. " + goesOn,
-	ErrTypeIndexGone:       "ingest a source: that makes the raw index. A deleted one is read again from its beginning.",
-	ErrTypeStageMissing:    "nothing: " + goesOn,
-	ErrTypeOvertaken:       "nothing: the other run goes on.",
-	ErrTypeOtherIndex:      "correct ELASTICSEARCH_INDEX or DATABASE_URL of the worker: a warehouse belongs to one raw index.",
-	ErrTypeCountsDisagree:  "`starter reconcile` names the records. docs/operations.md says how to read everything again.",
-	ErrTypeWarehouse:       "look at PostgreSQL and at DATABASE_URL (`starter status` shows both). " + goesOn,
-	ErrTypeRegistryChanged: "end the other ingest of this source. " + goesOn,
-	ErrTypeProof:           "look at the host of the worker that the text names: the proof needs room for its temporary files and the source.",
-	ErrTypeTimeout:         "look whether a worker runs and whether the servers answer (`starter status` shows both). " + goesOn,
+	ErrTypeSourceNotHere:    "start a worker on the host that has the file, or put the file there.",
+	ErrTypeSourceChanged:    "let the file rest while it is read, or ingest it with --follow. The next ingest begins a new release.",
+	ErrTypeSourceHeader:     "give a COVID-19 activity file with its 13 columns.",
+	ErrTypeSourceNotReady:   "wait until the file has its header line, or ingest it with --follow.",
+	ErrTypeSourceUnread:     "look at the disk or mount that the file is on. " + goesOn,
+	ErrTypeIndexGone:        "ingest a source: that makes the raw index. A deleted one is read again from its beginning.",
+	ErrTypeStageMissing:     "nothing: " + goesOn,
+	ErrTypeOvertaken:        "nothing: the other run goes on.",
+	ErrTypeOtherIndex:       "correct ELASTICSEARCH_INDEX or DATABASE_URL of the worker: a warehouse belongs to one raw index.",
+	ErrTypeCountsDisagree:   "`starter reconcile` names the records. docs/operations.md says how to read everything again.",
+	ErrTypeWarehouse:        "look at PostgreSQL and at DATABASE_URL (`starter status` shows both). " + goesOn,
+	ErrTypeRegistryChanged:  "end the other ingest of this source. " + goesOn,
+	ErrTypeProof:            "look at the host of the worker that the text names: the proof needs room for its temporary files and the source.",
+	ErrTypeMetabaseSettings: "set these variables for the worker (docs/operations.md has them), start it again and run `starter dashboard apply` again.",
+	ErrTypeMetabaseDatabase: "look at METABASE_DATABASE_URL of the worker: host and port are those that Metabase sees, the user is a member of covid_reader. Then run `starter dashboard apply` again.",
+	ErrTypeMetabaseStored:   "look whether this version of Metabase is one of docs/operations.md, and what the text names on the dashboard.",
+	ErrTypeMetabaseCard:     "look at the card in Metabase. One that a person has edited is put back by `starter dashboard apply --force`.",
+	ErrTypeTimeout:          "look whether a worker runs and whether the servers answer (`starter status` shows both). " + goesOn,
 }

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"covidpipeline/internal/csvfile"
+	"covidpipeline/internal/metabase"
 	"covidpipeline/internal/search"
 	"covidpipeline/internal/source"
 	"covidpipeline/internal/warehouse"
@@ -18,20 +19,25 @@ import (
 // The types of the errors that activities end with. Workflows and the Web UI
 // see these names.
 const (
-	ErrTypeSourceNotHere   = "SourceNotHere"   // this worker's host has no such file
-	ErrTypeSourceChanged   = "SourceChanged"   // the source is no longer what was read
-	ErrTypeSourceHeader    = "SourceHeader"    // not a COVID-19 activity file
-	ErrTypeSourceNotReady  = "SourceNotReady"  // no complete header line yet
-	ErrTypeSourceUnread    = "SourceUnread"    // reading the source failed
-	ErrTypeIndexGone       = "IndexGone"       // the raw index was deleted or replaced
-	ErrTypeSearch          = "Elasticsearch"   // followed by the kind, as ElasticsearchOverloaded
-	ErrTypeStageMissing    = "StageMissing"    // a window must be extracted again
-	ErrTypeOvertaken       = "Overtaken"       // another run moved the checkpoint
-	ErrTypeOtherIndex      = "OtherIndex"      // the warehouse belongs to another raw index
-	ErrTypeCountsDisagree  = "CountsDisagree"  // what was extracted is not what was loaded
-	ErrTypeWarehouse       = "PostgreSQL"      // PostgreSQL could not do it
-	ErrTypeRegistryChanged = "RegistryChanged" // another ingest wrote the release
-	ErrTypeProof           = "Proof"           // the proof could not be carried out on this host
+	ErrTypeSourceNotHere    = "SourceNotHere"    // this worker's host has no such file
+	ErrTypeSourceChanged    = "SourceChanged"    // the source is no longer what was read
+	ErrTypeSourceHeader     = "SourceHeader"     // not a COVID-19 activity file
+	ErrTypeSourceNotReady   = "SourceNotReady"   // no complete header line yet
+	ErrTypeSourceUnread     = "SourceUnread"     // reading the source failed
+	ErrTypeIndexGone        = "IndexGone"        // the raw index was deleted or replaced
+	ErrTypeSearch           = "Elasticsearch"    // followed by the kind, as ElasticsearchOverloaded
+	ErrTypeStageMissing     = "StageMissing"     // a window must be extracted again
+	ErrTypeOvertaken        = "Overtaken"        // another run moved the checkpoint
+	ErrTypeOtherIndex       = "OtherIndex"       // the warehouse belongs to another raw index
+	ErrTypeCountsDisagree   = "CountsDisagree"   // what was extracted is not what was loaded
+	ErrTypeWarehouse        = "PostgreSQL"       // PostgreSQL could not do it
+	ErrTypeRegistryChanged  = "RegistryChanged"  // another ingest wrote the release
+	ErrTypeProof            = "Proof"            // the proof could not be carried out on this host
+	ErrTypeMetabase         = "Metabase"         // followed by the kind, as MetabaseDenied
+	ErrTypeMetabaseSettings = "MetabaseSettings" // the worker is not told what it needs, or the wrong thing
+	ErrTypeMetabaseDatabase = "MetabaseDatabase" // Metabase does not reach the warehouse
+	ErrTypeMetabaseStored   = "MetabaseStored"   // Metabase does not hold what it was sent
+	ErrTypeMetabaseCard     = "MetabaseCard"     // a card's query fails, or a filter does not act on it
 	// ErrTypeTimeout stands for a step whose last attempt said nothing: no worker
 	// ran, or a server hung.
 	ErrTypeTimeout = "Timeout"
@@ -48,6 +54,10 @@ var final = map[string]bool{
 	ErrTypeOtherIndex:     true,
 	ErrTypeCountsDisagree: true,
 	ErrTypeProof:          true,
+
+	ErrTypeMetabaseSettings: true,
+	ErrTypeMetabaseStored:   true,
+	ErrTypeMetabaseCard:     true,
 }
 
 // classify is the one place that decides what an activity's error means. Its
@@ -66,7 +76,21 @@ func classify(err error) error {
 func errorType(err error) (kind string, retry bool) {
 	kind, retry = ErrTypeWarehouse, true
 	var fromSearch *search.Error
+	var fromMetabase *metabase.Error
 	switch {
+	case errors.Is(err, errMetabaseSettings):
+		kind = ErrTypeMetabaseSettings
+	case errors.Is(err, errMetabaseDatabase):
+		kind = ErrTypeMetabaseDatabase
+	case errors.Is(err, errMetabaseStored):
+		kind = ErrTypeMetabaseStored
+	case errors.Is(err, errMetabaseCard):
+		kind = ErrTypeMetabaseCard
+	case errors.As(err, &fromMetabase):
+		// A log-in that failed is not tried again: log-ins are throttled. What is
+		// gone is looked up and made again by a retry.
+		kind = ErrTypeMetabase + fromMetabase.Kind.String()
+		retry = fromMetabase.Kind != metabase.Denied && fromMetabase.Kind != metabase.Refused
 	case errors.As(err, &fromSearch):
 		// A request that Elasticsearch refuses as such is refused the next time too.
 		kind = ErrTypeSearch + fromSearch.Kind.String()
@@ -104,4 +128,9 @@ var (
 	errSource = errors.New("read the source")
 	errProof  = errors.New("prove")
 	errCounts = errors.New("counts disagree")
+
+	errMetabaseSettings = errors.New("the worker's settings of Metabase")
+	errMetabaseDatabase = errors.New("Metabase's connection to the warehouse")
+	errMetabaseStored   = errors.New("Metabase does not hold what it was sent")
+	errMetabaseCard     = errors.New("the card does not work")
 )

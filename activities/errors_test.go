@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"covidpipeline/internal/csvfile"
+	"covidpipeline/internal/metabase"
 	"covidpipeline/internal/search"
 	"covidpipeline/internal/source"
 	"covidpipeline/internal/warehouse"
@@ -40,6 +41,15 @@ func TestEveryErrorHasItsTypeAndRetry(t *testing.T) {
 		{warehouse.ErrUnavailable, ErrTypeWarehouse, true},
 		{errCounts, ErrTypeCountsDisagree, false},
 		{errProof, ErrTypeProof, false},
+		{&metabase.Error{Kind: metabase.Unavailable}, "MetabaseUnavailable", true},
+		{&metabase.Error{Kind: metabase.Malformed}, "MetabaseMalformed", true},
+		{&metabase.Error{Kind: metabase.NotFound}, "MetabaseNotFound", true},
+		{&metabase.Error{Kind: metabase.Denied}, "MetabaseDenied", false},
+		{&metabase.Error{Kind: metabase.Refused}, "MetabaseRefused", false},
+		{fmt.Errorf("%w: %w", errMetabaseDatabase, &metabase.Error{Kind: metabase.Refused}), ErrTypeMetabaseDatabase, true},
+		{errMetabaseSettings, ErrTypeMetabaseSettings, false},
+		{errMetabaseStored, ErrTypeMetabaseStored, false},
+		{fmt.Errorf("%w: %w", errMetabaseCard, &metabase.QueryError{}), ErrTypeMetabaseCard, false},
 		{errors.New("anything else"), ErrTypeWarehouse, true},
 	} {
 		got := classify(fmt.Errorf("doing something: %w", c.err))

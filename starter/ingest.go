@@ -19,7 +19,7 @@ import (
 )
 
 // The memo of an ingest keeps what it was started with, in every run: summary and
-// details are those of the first run alone.
+// details are those of the first run alone. A run of the dashboard keeps its options.
 const (
 	memoOptions = "options"
 	memoSource  = "source"
@@ -121,23 +121,32 @@ func (a *app) ingest(ctx context.Context, uri string, opt workflows.IngestOption
 // sameOptions refuses to attach to an ingest of the same source that was
 // started with other options: they would silently not hold.
 func (a *app) sameOptions(ctx context.Context, c client.Client, run client.WorkflowRun, opt workflows.IngestOptions) error {
-	d, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
-	if err != nil {
-		return fmt.Errorf("look at the ingest: %w", err)
-	}
 	var running workflows.IngestOptions
-	payload := d.GetWorkflowExecutionInfo().GetMemo().GetFields()[memoOptions]
-	if payload == nil {
-		return nil
-	}
-	if err := converter.GetDefaultDataConverter().FromPayload(payload, &running); err != nil {
-		return fmt.Errorf("read the options of the ingest: %w", err)
+	found, err := startedWith(ctx, c, run, &running)
+	if err != nil || !found {
+		return err
 	}
 	if running != opt {
 		return usagef("this source is being ingested with other options (%s): attach with these, or use `starter ingest pause|resume|rate|finish`, or cancel workflow %s first",
 			flagsOf(running), run.GetID())
 	}
 	return nil
+}
+
+// startedWith reads the options that a run was started with.
+func startedWith(ctx context.Context, c client.Client, run client.WorkflowRun, options any) (found bool, err error) {
+	d, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
+	if err != nil {
+		return false, fmt.Errorf("look at workflow %s: %w", run.GetID(), err)
+	}
+	payload := d.GetWorkflowExecutionInfo().GetMemo().GetFields()[memoOptions]
+	if payload == nil {
+		return false, nil
+	}
+	if err := converter.GetDefaultDataConverter().FromPayload(payload, options); err != nil {
+		return false, fmt.Errorf("read the options of workflow %s: %w", run.GetID(), err)
+	}
+	return true, nil
 }
 
 func flagsOf(o workflows.IngestOptions) string {

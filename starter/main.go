@@ -103,7 +103,7 @@ func (a *app) command() *cobra.Command {
 		return usagef("%w; see `%s --help`", err, c.CommandPath())
 	})
 	root.AddCommand(a.ingestCommand(), a.scheduleCommand(), a.etlCommand(), a.reconcileCommand(), a.cardsCommand())
-	root.AddCommand(a.statusCommand(), a.serveCommand())
+	root.AddCommand(a.statusCommand(), a.dashboardCommand(), a.serveCommand())
 	return root
 }
 

@@ -244,19 +244,20 @@ func TestMistakesAreStatus2AndNamedTogether(t *testing.T) {
 	for _, call := range [][]string{
 		{"ingest"}, {"ingest", "--source", "s3://bucket/x.csv"}, {"ingest", "--source", "x.csv", "--batch-rows", "0"},
 		{"ingest", "--source", "x.csv", "--concurrency", "100"}, {"ingest", "--source", "x.csv", "--rate", "-1"},
-		{"ingest", "rate", "--source", "x.csv"}, {"cards", "more"}, {"nonsense"}, {"etl", "--nonsense"}, {"schedule"}, {"schedule", "nonsense"},
+		{"ingest", "rate", "--source", "x.csv"}, {"cards", "more"}, {"nonsense"}, {"etl", "--nonsense"}, {"schedule"}, {"schedule", "nonsense"}, {"dashboard"}, {"dashboard", "nonsense"}, {"dashboard", "apply", "more"},
 		{"schedule", "pause", "--reason", ""}, {"schedule", "backfill"}, {"schedule", "backfill", "--from", "2026-01-01T00:10:00Z", "--to", "2026-01-01T00:20:00Z"},
 	} {
 		if out, text, status := o.call(call...); status != 2 || text == "" || out != "" {
 			t.Errorf("starter %v ended with %d: %s%s", call, status, out, text)
 		}
 	}
-	o.env = append(o.env, "ELASTICSEARCH_INDEX=Not Lower", "ELASTICSEARCH_SHARDS=many", "DATABASE_URL=postgres://user:secret-word@host:notaport/db")
+	o.env = append(o.env, "ELASTICSEARCH_INDEX=Not Lower", "ELASTICSEARCH_SHARDS=many", "DATABASE_URL=postgres://user:secret-word@host:notaport/db", "METABASE_URL=metabase:3000",
+		"METABASE_DATABASE_URL=postgres://user:secret-word@host")
 	_, text, status := o.call("cards")
 	if status != 2 {
 		t.Errorf("ended with %d", status)
 	}
-	o.contains(text, "ELASTICSEARCH_INDEX", "Shards", "DATABASE_URL")
+	o.contains(text, "ELASTICSEARCH_INDEX", "Shards", "DATABASE_URL", "METABASE_URL")
 	if strings.Contains(text, "secret-word") {
 		t.Errorf("a password is shown: %s", text)
 	}
@@ -265,5 +266,5 @@ func TestMistakesAreStatus2AndNamedTogether(t *testing.T) {
 	if status := worker.ProcessState.ExitCode(); status != 2 {
 		t.Errorf("the worker ended with %d", status)
 	}
-	o.contains(said.String(), "ELASTICSEARCH_INDEX", "DATABASE_URL")
+	o.contains(said.String(), "ELASTICSEARCH_INDEX", "DATABASE_URL", "METABASE_DATABASE_URL")
 }

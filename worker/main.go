@@ -19,6 +19,7 @@ import (
 	"covidpipeline/activities"
 	"covidpipeline/internal/config"
 	"covidpipeline/internal/covid"
+	"covidpipeline/internal/metabase"
 	"covidpipeline/internal/search"
 	"covidpipeline/internal/temporalclient"
 	"covidpipeline/internal/warehouse"
@@ -126,8 +127,25 @@ func newWorker(c client.Client, cfg config.Worker, es *search.Client, db *wareho
 	w.RegisterWorkflow(workflows.IngestWorkflow)
 	w.RegisterWorkflow(workflows.ETLWorkflow)
 	w.RegisterWorkflow(workflows.ReconcileWorkflow)
+	w.RegisterWorkflow(workflows.DashboardWorkflow)
 	w.RegisterActivity(&activities.Ingest{Search: es, Shards: cfg.Shards, Replicas: cfg.Replicas})
 	w.RegisterActivity(&activities.ETL{Search: es, Warehouse: db, Rules: covid.DefaultRules})
 	w.RegisterActivity(&activities.Reconcile{Search: es, Warehouse: db, Rules: covid.DefaultRules})
+	w.RegisterActivity(metabaseOf(cfg.Metabase))
 	return w
+}
+
+// metabaseOf gives the activities that reach Metabase. A worker without these
+// settings runs all else.
+func metabaseOf(cfg config.Metabase) *activities.Dashboards {
+	out := &activities.Dashboards{
+		Metabase: metabase.New(metabase.Config{URL: cfg.URL, Username: cfg.Username, Password: cfg.Password.Reveal()}),
+		Missing:  cfg.Missing(),
+	}
+	if c, err := cfg.Connection(); err == nil { // checked when it was read, if it is set
+		out.Connection = metabase.Connection{
+			Host: c.Host, Port: c.Port, Database: c.Database, User: c.User, Password: c.Password.Reveal(), SSL: c.SSL,
+		}
+	}
+	return out
 }

@@ -45,6 +45,11 @@ func newPipeline(t *testing.T) *pipeline {
 
 func startPipeline(t *testing.T, elasticsearch, index, database string) *pipeline {
 	t.Helper()
+	return startPipelineWith(t, elasticsearch, index, database, config.Metabase{})
+}
+
+func startPipelineWith(t *testing.T, elasticsearch, index, database string, metabase config.Metabase) *pipeline {
+	t.Helper()
 	p := &pipeline{T: t, index: index, database: database, dir: t.TempDir()}
 	address, namespace := testenv.Temporal(t)
 	var err error
@@ -63,7 +68,7 @@ func startPipeline(t *testing.T, elasticsearch, index, database string) *pipelin
 		t.Fatal(err)
 	}
 	t.Cleanup(p.db.Close)
-	w := newWorker(p.c, config.Worker{Elasticsearch: config.Elasticsearch{Shards: 1}}, p.es, p.db)
+	w := newWorker(p.c, config.Worker{Elasticsearch: config.Elasticsearch{Shards: 1}, Metabase: metabase}, p.es, p.db)
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,9 @@ const (
 	// etlTimeout bounds all attempts of an ETL step, so that a run fails before
 	// the next one is due.
 	etlTimeout = ScheduleEvery - 10*time.Minute
+	// metabaseTimeout bounds all attempts of a step of the dashboard: a Metabase
+	// takes a minute or two to start, and somebody waits for the outcome.
+	metabaseTimeout = 10 * time.Minute
 )
 
 // transient is how faults of servers are retried: at once, then less and less
@@ -60,6 +63,14 @@ func proofStep(ctx workflow.Context, timeout time.Duration, summary string) work
 	return step(ctx, timeout, 0, proofRetry, summary)
 }
 
+// metabaseRetry is for a Metabase that starts, or that the network lost: soon
+// enough that a person who waits does not notice.
+var metabaseRetry = temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second}
+
+func metabaseStep(ctx workflow.Context, summary string) workflow.Context {
+	return step(ctx, stepTimeout, metabaseTimeout, metabaseRetry, summary)
+}
+
 // step sets how an activity runs: an attempt has timeout, all attempts together
 // have within (0: for ever).
 func step(ctx workflow.Context, timeout, within time.Duration, retry temporal.RetryPolicy, summary string) workflow.Context {
@@ -78,4 +89,5 @@ var (
 	ingest    *activities.Ingest
 	etl       *activities.ETL
 	reconcile *activities.Reconcile
+	dashboard *activities.Dashboards
 )

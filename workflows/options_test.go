@@ -13,6 +13,9 @@ func TestTimeLimitsFitTogether(t *testing.T) {
 	if heartbeatTimeout >= stepTimeout {
 		t.Error("a killed worker is not noticed before the attempt's end")
 	}
+	if stepTimeout >= metabaseTimeout {
+		t.Error("one attempt of a step of the dashboard may take as long as all")
+	}
 	if planTimeout <= stepTimeout {
 		t.Error("a plan that waits a minute for lines would time out")
 	}

@@ -14,7 +14,7 @@ func TestStoredHistoriesReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range []string{"ingest-*-2.json", "etl-*.json", "reconcile-*.json", "follow-*.json"} {
+	for _, kind := range []string{"ingest-*-2.json", "etl-*.json", "reconcile-*.json", "follow-*.json", "dashboard-*.json"} {
 		if some, _ := filepath.Glob("testdata/" + kind); len(some) == 0 {
 			t.Errorf("there is no history testdata/%s: record them with `make histories`", kind)
 		}
@@ -25,6 +25,7 @@ func TestStoredHistoriesReplay(t *testing.T) {
 			replayer.RegisterWorkflow(IngestWorkflow)
 			replayer.RegisterWorkflow(ETLWorkflow)
 			replayer.RegisterWorkflow(ReconcileWorkflow)
+			replayer.RegisterWorkflow(DashboardWorkflow)
 			if err := replayer.ReplayWorkflowHistoryFromJSONFile(nil, file); err != nil {
 				t.Error(err)
 			}

@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v10"
@@ -61,6 +63,35 @@ type Database struct {
 	URLFile string `env:"DATABASE_URL_FILE"`
 }
 
+// MetabaseAddress is where a Metabase is.
+type MetabaseAddress struct {
+	URL string `env:"METABASE_URL" envDefault:"http://127.0.0.1:3000" desc:"where the worker reaches Metabase; of the starter the address that it prints"`
+}
+
+// Metabase is how a Metabase is reached, and how it reaches the warehouse in turn.
+type Metabase struct {
+	MetabaseAddress
+	Username        string `env:"METABASE_USERNAME" desc:"an administrator of Metabase, by e-mail address; of a new Metabase its first user"`
+	Password        Secret `env:"METABASE_PASSWORD" desc:"its password"`
+	PasswordFile    string `env:"METABASE_PASSWORD_FILE"`
+	DatabaseURL     Secret `env:"METABASE_DATABASE_URL" desc:"the warehouse as Metabase reaches it, by a user who can only read: postgres://reader:password@host:5432/warehouse"`
+	DatabaseURLFile string `env:"METABASE_DATABASE_URL_FILE"`
+}
+
+// Missing names the variables without which no dashboard can be provisioned.
+func (m Metabase) Missing() []string {
+	var names []string
+	for name, set := range map[string]bool{
+		"METABASE_USERNAME": m.Username != "", "METABASE_PASSWORD": m.Password != "", "METABASE_DATABASE_URL": m.DatabaseURL != "",
+	} {
+		if !set {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Log is how a program logs.
 type Log struct {
 	Level  slog.Level `env:"LOG_LEVEL" envDefault:"INFO" desc:"DEBUG, INFO, WARN or ERROR"`
@@ -71,6 +102,7 @@ type Log struct {
 type Worker struct {
 	Elasticsearch
 	Database
+	Metabase Metabase
 	Log
 }
 
@@ -79,6 +111,7 @@ type Worker struct {
 type Starter struct {
 	Elasticsearch
 	Database
+	Metabase MetabaseAddress
 }
 
 // LoadWorker reads a worker's settings. The error names every mistake, a line
@@ -88,6 +121,7 @@ func LoadWorker() (Worker, error) {
 	errs := parse(&w)
 	errs = append(errs, w.Elasticsearch.check()...)
 	errs = append(errs, w.Database.check()...)
+	errs = append(errs, w.Metabase.check()...)
 	if w.Database.URL == "" && w.URLFile == "" {
 		errs = append(errs, errors.New("DATABASE_URL (or DATABASE_URL_FILE) is not set: the address of the warehouse, postgres://user@host:5432/warehouse"))
 	}
@@ -103,6 +137,7 @@ func LoadStarter() (Starter, error) {
 	errs := parse(&s)
 	errs = append(errs, s.Elasticsearch.check()...)
 	errs = append(errs, s.Database.check()...)
+	errs = append(errs, s.Metabase.check())
 	return s, together(errs)
 }
 
@@ -169,6 +204,63 @@ func (d *Database) check() []error {
 		return []error{errors.New("DATABASE_URL is not an address such as postgres://user:password@host:5432/warehouse?sslmode=disable")}
 	}
 	return nil
+}
+
+func (m MetabaseAddress) check() error {
+	u, err := url.Parse(m.URL)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		return errors.New("METABASE_URL is not an http or https address such as http://127.0.0.1:3000")
+	case u.User != nil:
+		return errors.New("METABASE_URL holds a user: set METABASE_USERNAME and METABASE_PASSWORD instead")
+	}
+	return nil
+}
+
+func (m *Metabase) check() []error {
+	errs := []error{m.MetabaseAddress.check()}
+	errs = append(errs, fromFile("METABASE_PASSWORD", &m.Password, m.PasswordFile))
+	if err := fromFile("METABASE_DATABASE_URL", &m.DatabaseURL, m.DatabaseURLFile); err != nil {
+		return append(errs, err)
+	}
+	if m.DatabaseURL != "" {
+		_, err := m.Connection()
+		errs = append(errs, err)
+	}
+	return errs
+}
+
+// Connection takes METABASE_DATABASE_URL apart: Metabase wants each part by
+// itself. Nothing comes from PostgreSQL's own variables, which Metabase does not see.
+func (m Metabase) Connection() (Connection, error) {
+	malformed := errors.New("METABASE_DATABASE_URL is not an address such as postgres://reader:password@host:5432/warehouse, with host and port as Metabase sees them")
+	u, err := url.Parse(m.DatabaseURL.Reveal())
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || u.User == nil {
+		return Connection{}, malformed // the parser's own error would show the password
+	}
+	c := Connection{Host: u.Hostname(), Port: 5432, Database: strings.TrimPrefix(u.Path, "/"), User: u.User.Username()}
+	password, _ := u.User.Password()
+	c.Password = Secret(password)
+	if port := u.Port(); port != "" {
+		if c.Port, err = strconv.Atoi(port); err != nil {
+			return Connection{}, malformed
+		}
+	}
+	if c.Host == "" || c.Database == "" || c.User == "" {
+		return Connection{}, malformed
+	}
+	mode := u.Query().Get("sslmode")
+	c.SSL = mode != "" && mode != "disable" && mode != "allow" && mode != "prefer"
+	return c, nil
+}
+
+// Connection is how Metabase reaches the warehouse. SSL false is without SSL
+// only where the server has none: Metabase tries both.
+type Connection struct {
+	Host, Database, User string
+	Port                 int
+	Password             Secret
+	SSL                  bool
 }
 
 // fromFile reads a secret from its file. White space around it is not part of

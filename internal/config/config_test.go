@@ -16,7 +16,8 @@ func unset(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"ELASTICSEARCH_URL", "ELASTICSEARCH_INDEX", "ELASTICSEARCH_USERNAME", "ELASTICSEARCH_PASSWORD",
 		"ELASTICSEARCH_PASSWORD_FILE", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_API_KEY_FILE", "ELASTICSEARCH_CA_FILE",
-		"ELASTICSEARCH_SHARDS", "ELASTICSEARCH_REPLICAS", "DATABASE_URL", "DATABASE_URL_FILE", "LOG_LEVEL", "LOG_FORMAT"} {
+		"ELASTICSEARCH_SHARDS", "ELASTICSEARCH_REPLICAS", "DATABASE_URL", "DATABASE_URL_FILE", "METABASE_URL", "METABASE_USERNAME", "METABASE_PASSWORD", "METABASE_PASSWORD_FILE", "METABASE_DATABASE_URL",
+		"METABASE_DATABASE_URL_FILE", "LOG_LEVEL", "LOG_FORMAT"} {
 		t.Setenv(name, "")
 		if err := os.Unsetenv(name); err != nil {
 			t.Fatal(err)
@@ -102,5 +103,37 @@ func TestAnAddressWithAUserIsRefused(t *testing.T) {
 	t.Setenv("ELASTICSEARCH_URL", "https://elastic:pass-word@h:9200")
 	if _, err := LoadStarter(); err == nil || strings.Contains(err.Error(), "pass-word") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestMetabase(t *testing.T) {
+	unset(t)
+	t.Setenv("DATABASE_URL", "postgres://h/db")
+	w, err := LoadWorker()
+	if err != nil || w.Metabase.URL != "http://127.0.0.1:3000" || len(w.Metabase.Missing()) != 3 {
+		t.Fatalf("%+v, %v", w.Metabase, err)
+	}
+	t.Setenv("METABASE_USERNAME", "admin@example.com")
+	t.Setenv("METABASE_PASSWORD", "pass-word")
+	for address, want := range map[string]Connection{
+		"postgres://reader:p%40ss@db:5433/warehouse":           {"db", "warehouse", "reader", 5433, "p@ss", false},
+		"postgresql://reader@db/warehouse?sslmode=prefer":      {"db", "warehouse", "reader", 5432, "", false},
+		"postgres://reader:x@[::1]/warehouse?sslmode=require":  {"::1", "warehouse", "reader", 5432, "x", true},
+		"postgres://reader:x@db/warehouse?sslmode=verify-full": {"db", "warehouse", "reader", 5432, "x", true},
+	} {
+		t.Setenv("METABASE_DATABASE_URL", address)
+		s, err := LoadWorker()
+		if err != nil || len(s.Metabase.Missing()) > 0 {
+			t.Fatalf("%s: %v, missing %q", address, err, s.Metabase.Missing())
+		}
+		if got, err := s.Metabase.Connection(); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", address, got, err)
+		}
+	}
+	for _, address := range []string{"postgres://db/warehouse", "postgres://u:pass-word@/w", "postgres://u:pass-word@db", "mysql://u:pass-word@db/w", "postgres://u:pass-word@db:x/w"} {
+		t.Setenv("METABASE_DATABASE_URL", address)
+		if _, err := LoadWorker(); err == nil || !strings.Contains(err.Error(), "METABASE_DATABASE_URL") || strings.Contains(err.Error(), "pass-word") {
+			t.Errorf("%s: %v", address, err)
+		}
 	}
 }
