@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -134,6 +135,31 @@ func TestSumsOfShardsSideBySide(t *testing.T) {
 	}
 	if n := value[int64](t, url, "SELECT count(*) FROM covid_daily"); n == 0 {
 		t.Error("there are no sums")
+	}
+}
+
+// The lowest count that a row can hold can be taken out of the sums again.
+func TestSumsOfExtremes(t *testing.T) {
+	t.Parallel()
+	db, url := started(t, 1)
+	sum(t, db, 1)
+	low, high := row(1, math.MinInt32), row(2, math.MaxInt32)
+	low.NewDeaths.N, high.NewDeaths.N = math.MinInt32, math.MaxInt32
+	load(t, db, window(-1, 0, low, high))
+	for i := range int32(2) { // once changed, once gone
+		low.NewCases.N += i
+		in := window(int64(i), int64(i)+1, low)
+		if i == 1 {
+			in.Rows, in.Retired = nil, []covid.Key{key(1)}
+		}
+		load(t, db, in)
+		if n := value[int64](t, url, differences); n != 0 {
+			t.Errorf("%d sums differ from the rows", n)
+		}
+	}
+	load(t, db, window(2, 3, row(2, 0)))
+	if n := value[int64](t, url, differences); n != 0 {
+		t.Errorf("%d sums differ from the rows", n)
 	}
 }
 

@@ -55,9 +55,9 @@ $$;
 CREATE FUNCTION covid_summarize() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
 	changed text := CASE TG_OP
-		WHEN 'INSERT' THEN 'SELECT 1 AS sign, * FROM new_rows'
-		WHEN 'DELETE' THEN 'SELECT -1 AS sign, * FROM old_rows'
-		ELSE 'SELECT 1 AS sign, * FROM new_rows UNION ALL SELECT -1, * FROM old_rows' END;
+		WHEN 'INSERT' THEN 'SELECT 1::bigint AS sign, * FROM new_rows'
+		WHEN 'DELETE' THEN 'SELECT -1::bigint AS sign, * FROM old_rows'
+		ELSE 'SELECT 1::bigint AS sign, * FROM new_rows UNION ALL SELECT -1, * FROM old_rows' END;
 	emptied boolean;
 BEGIN
 	IF TG_OP = 'TRUNCATE' THEN
