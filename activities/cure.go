@@ -32,7 +32,7 @@ var cures = map[string]string{
 	ErrTypeIndexGone:        "ingest a source: that makes the raw index. A deleted one is read again from its beginning.",
 	ErrTypeStageMissing:     "nothing: " + goesOn,
 	ErrTypeOvertaken:        "nothing: the other run goes on.",
-	ErrTypeOtherIndex:       "correct ELASTICSEARCH_INDEX or DATABASE_URL of the worker: a warehouse belongs to one raw index.",
+	ErrTypeOtherIndex:       "run `starter schedule apply` with the ELASTICSEARCH_INDEX that this warehouse belongs to (the schedule keeps the index that it was given), or correct DATABASE_URL of the worker.",
 	ErrTypeCountsDisagree:   "`starter reconcile` names the records. docs/operations.md says how to read everything again.",
 	ErrTypeWarehouse:        "look at PostgreSQL and at DATABASE_URL (`starter status` shows both). " + goesOn,
 	ErrTypeRegistryChanged:  "end the other ingest of this source. " + goesOn,

@@ -141,6 +141,8 @@ func (a *ETL) rescanReason(ctx context.Context, index string, state search.Index
 	switch {
 	case !found:
 		return "first load", nil
+	case cursor.IndexUUID == "":
+		return "somebody asked for it", nil
 	case cursor.IndexUUID != state.UUID:
 		return "the raw index was made anew", nil
 	case len(cursor.Shards) != len(state.Shards):

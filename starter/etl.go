@@ -32,7 +32,7 @@ func (a *app) etl(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	id, err := a.triggerETL(ctx, c)
+	id, runID, err := a.triggerETL(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -42,8 +42,9 @@ func (a *app) etl(ctx context.Context) error {
 	watching, done := context.WithCancel(ctx)
 	defer done()
 	go a.hintNoWorker(watching, c)
+	go a.hintRetries(watching, c, id)
 	var r workflows.ETLResult
-	if err := c.GetWorkflow(ctx, id, "").Get(ctx, &r); err != nil {
+	if err := c.GetWorkflow(ctx, id, runID).Get(ctx, &r); err != nil {
 		if ctx.Err() != nil {
 			fmt.Fprintf(a.errOut, "The ETL goes on without this command, as workflow %s.\n", id)
 			return errSaid
@@ -53,50 +54,70 @@ func (a *app) etl(ctx context.Context) error {
 	return a.printETL(r)
 }
 
+// hintRetries says, once for each reason, why a step of a run is tried again.
+func (a *app) hintRetries(ctx context.Context, c client.Client, id string) {
+	v := &view{out: a.errOut}
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			v.noteRetries(ctx, c, id)
+		}
+	}
+}
+
 // triggerETL makes the schedule start a run behind one that is under way, and
-// gives the id of the new run.
-func (a *app) triggerETL(ctx context.Context, c client.Client) (string, error) {
+// gives its ids. Runs that were triggered within one second share the workflow's.
+func (a *app) triggerETL(ctx context.Context, c client.Client) (id, runID string, err error) {
 	s := a.scheduleOf(c)
 	before, err := s.describe(ctx)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if err := s.trigger(ctx); err != nil {
-		return "", err
+		return "", "", err
 	}
 	return a.awaitRun(ctx, s, runsOf(before))
 }
 
-// awaitRun waits for a run that is not known and gives its id. A trigger that was
+// awaitRun waits for a run that is not known and gives its ids. A trigger that was
 // lost is repeated.
-func (a *app) awaitRun(ctx context.Context, s *schedule, known map[string]bool) (string, error) {
+func (a *app) awaitRun(ctx context.Context, s *schedule, known map[string]string) (id, runID string, err error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	late, triggered := time.After(sayLateAfter), time.Now()
+	late, said, triggered := time.After(sayLateAfter), false, time.Now()
+	overdue := false
 	for {
 		select {
 		case <-ctx.Done():
-			return "", errors.New("interrupted before the new run began: it begins when the one under way has ended")
+			return "", "", errors.New("interrupted before the new run began: it begins when the one under way has ended")
 		case <-late:
-			fmt.Fprintln(a.errOut, "The new run begins when the one under way has ended: waiting.")
+			overdue = true
 			continue
 		case <-tick.C:
 		}
 		now, err := s.describe(ctx)
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
-		for id := range runsOf(now) {
-			if !known[id] {
-				return id, nil
+		for runID, id := range runsOf(now) {
+			if known[runID] == "" {
+				return id, runID, nil
 			}
 		}
 		switch {
 		case len(now.GetInfo().GetRunningWorkflows()) > 0:
+			if overdue && !said {
+				said = true
+				fmt.Fprintln(a.errOut, "The new run begins when the one under way has ended: waiting.")
+			}
 			triggered = time.Now() // the new run waits behind it
 		case time.Since(triggered) > triggerAgainAfter:
 			if err := s.trigger(ctx); err != nil {
-				return "", err
+				return "", "", err
 			}
 			triggered = time.Now()
 		}
@@ -107,11 +128,11 @@ func (a *app) awaitRun(ctx context.Context, s *schedule, known map[string]bool) 
 // moment ago may miss one. A run more than needed loads nothing.
 const triggerAgainAfter = 10 * time.Second
 
-// runsOf gives the ids of the schedule's recent runs.
-func runsOf(d *workflowservice.DescribeScheduleResponse) map[string]bool {
-	ids := map[string]bool{}
+// runsOf gives the schedule's recent runs: workflow ids by run id.
+func runsOf(d *workflowservice.DescribeScheduleResponse) map[string]string {
+	ids := map[string]string{}
 	for _, r := range d.GetInfo().GetRecentActions() {
-		ids[r.GetStartWorkflowResult().GetWorkflowId()] = true
+		ids[r.GetStartWorkflowResult().GetRunId()] = r.GetStartWorkflowResult().GetWorkflowId()
 	}
 	return ids
 }

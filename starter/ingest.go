@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
@@ -18,12 +21,9 @@ import (
 	"covidpipeline/workflows"
 )
 
-// The memo of an ingest keeps what it was started with, in every run: summary and
-// details are those of the first run alone. A run of the dashboard keeps its options.
-const (
-	memoOptions = "options"
-	memoSource  = "source"
-)
+// memoOptions is the memo that keeps what an ingest, or a run of the dashboard, was
+// started with.
+const memoOptions = "options"
 
 func (a *app) ingestCommand() *cobra.Command {
 	var uri string
@@ -49,7 +49,7 @@ that has not changed costs nothing.`,
 			if err != nil {
 				return err
 			}
-			return a.ingest(c.Context(), canonical, opt, detach)
+			return a.ingest(c.Context(), canonical, opt, given(c.Flags()), detach)
 		},
 	}
 	f := c.Flags()
@@ -87,7 +87,17 @@ func canonicalSource(path string) (string, error) {
 	return uri, nil
 }
 
-func (a *app) ingest(ctx context.Context, uri string, opt workflows.IngestOptions, detach bool) error {
+// given are the options that a call names, by their flags.
+func given(flags *pflag.FlagSet) map[string]bool {
+	names := map[string]bool{}
+	flags.Visit(func(f *pflag.Flag) { names[f.Name] = true })
+	return names
+}
+
+func (a *app) ingest(ctx context.Context, uri string, opt workflows.IngestOptions, given map[string]bool, detach bool) error {
+	if _, err := source.Stat(uri); err != nil {
+		fmt.Fprintf(a.errOut, "This machine cannot read it (%v): the ingest waits for a worker on a machine that can.\n", err)
+	}
 	c, err := a.temporal(ctx)
 	if err != nil {
 		return err
@@ -100,12 +110,12 @@ func (a *app) ingest(ctx context.Context, uri string, opt workflows.IngestOption
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            fmt.Sprintf("Ingest %s into %s", filepath.Base(uri), a.cfg.Index),
 		StaticDetails:            fmt.Sprintf("Source: `%s`", uri),
-		Memo:                     map[string]any{memoOptions: opt, memoSource: uri},
+		Memo:                     map[string]any{memoOptions: opt, workflows.MemoSource: uri},
 	}, workflows.IngestWorkflow, workflows.IngestInput{Index: a.cfg.Index, Source: uri, Options: opt})
 	if err != nil {
 		return fmt.Errorf("start the ingest: %w", err)
 	}
-	if err := a.sameOptions(ctx, c, run, opt); err != nil {
+	if err := a.sameOptions(ctx, c, run, opt, given); err != nil {
 		return err
 	}
 	if detach {
@@ -119,18 +129,26 @@ func (a *app) ingest(ctx context.Context, uri string, opt workflows.IngestOption
 }
 
 // sameOptions refuses to attach to an ingest of the same source that was
-// started with other options: they would silently not hold.
-func (a *app) sameOptions(ctx context.Context, c client.Client, run client.WorkflowRun, opt workflows.IngestOptions) error {
+// started with other options than the call names: they would silently not hold.
+func (a *app) sameOptions(ctx context.Context, c client.Client, run client.WorkflowRun, opt workflows.IngestOptions, given map[string]bool) error {
 	var running workflows.IngestOptions
 	found, err := startedWith(ctx, c, run, &running)
 	if err != nil || !found {
 		return err
 	}
-	if running != opt {
-		return usagef("this source is being ingested with other options (%s): attach with these, or use `starter ingest pause|resume|rate|finish`, or cancel workflow %s first",
-			flagsOf(running), run.GetID())
+	var other []string
+	asked := flagsOf(opt)
+	for name, value := range flagsOf(running) {
+		if given[name] && asked[name] != value {
+			other = append(other, fmt.Sprintf("--%s is %v there and %v here", name, value, asked[name]))
+		}
 	}
-	return nil
+	if len(other) == 0 {
+		return nil
+	}
+	slices.Sort(other)
+	return usagef("this source is being ingested with other options (%s): leave them out to attach, or use `starter ingest pause|resume|rate|finish`, or cancel workflow %s first",
+		strings.Join(other, ", "), run.GetID())
 }
 
 // startedWith reads the options that a run was started with.
@@ -149,15 +167,11 @@ func startedWith(ctx context.Context, c client.Client, run client.WorkflowRun, o
 	return true, nil
 }
 
-func flagsOf(o workflows.IngestOptions) string {
-	s := fmt.Sprintf("--batch-rows %d --concurrency %d --rate %d", o.BatchRows, o.Concurrency, o.Rate)
-	if o.Follow {
-		s += " --follow"
+// flagsOf gives options by their flags.
+func flagsOf(o workflows.IngestOptions) map[string]any {
+	return map[string]any{
+		"batch-rows": o.BatchRows, "concurrency": o.Concurrency, "rate": o.Rate, "follow": o.Follow, "new-release": o.NewRelease,
 	}
-	if o.NewRelease {
-		s += " --new-release"
-	}
-	return s
 }
 
 // ingestControls are the messages to a running ingest.

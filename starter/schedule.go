@@ -106,9 +106,9 @@ func (a *app) scheduleBackfillCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "backfill --from TIME --to TIME",
 		Short: "Take the runs of past hours now",
-		Long: `Take the runs of past hours now. That is never needed: each run loads everything
-that is new, however many hours were missed. All hours are due at once, so the
-first makes a run and the others are skipped.`,
+		Long: `Take the runs of past hours now, at most 24. That is never needed: each run loads
+everything that is new, however many hours were missed. The hours are due at once,
+so most of them find a run under way and are skipped.`,
 		Example: "  starter schedule backfill --from 2026-01-01T00:00:00Z --to 2026-01-01T06:00:00Z",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -198,11 +198,25 @@ func (s *schedule) describe(ctx context.Context) (*workflowservice.DescribeSched
 		if err == nil {
 			return d, nil
 		}
-		if time.Since(began) < describeWithin/2 || ctx.Err() != nil {
+		if ctx.Err() != nil || !(lostQuestion(err) || time.Since(began) > describeWithin/2) {
 			return nil, s.error("look at", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(describeAgain):
 		}
 	}
 }
+
+// lostQuestion tells that the server was too busy to take a question.
+func lostQuestion(err error) bool {
+	var exhausted *serviceerror.ResourceExhausted
+	var unavailable *serviceerror.Unavailable
+	return errors.As(err, &exhausted) || errors.As(err, &unavailable)
+}
+
+// describeAgain is how long a busy server is left alone.
+const describeAgain = 300 * time.Millisecond
 
 // describeWithin is how long one question about the schedule may take. The server
 // needs 5 s when it has to look for another worker that holds the schedule.

@@ -12,6 +12,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	schedulepb "go.temporal.io/api/schedule/v1"
 	sdkpb "go.temporal.io/api/sdk/v1"
+	"go.temporal.io/api/serviceerror"
 	taskqueuepb "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/temporalproto"
 	workflowpb "go.temporal.io/api/workflow/v1"
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"covidpipeline/internal/temporalclient"
+	"covidpipeline/internal/warehouse"
 	"covidpipeline/workflows"
 )
 
@@ -76,53 +78,85 @@ type change struct {
 	Want string `json:"want"`
 }
 
-// applySchedule reconciles the schedule, or says what it would do.
+// applySchedule reconciles the schedule, or says what it would do. It repeats what
+// somebody else's change at the same moment has undone.
 func (a *app) applySchedule(ctx context.Context, s *schedule, dryRun bool) (applied, error) {
-	done := applied{Schedule: workflows.ScheduleID, Changes: []change{}}
+	for try := 1; ; try++ {
+		done, lost, err := a.applyOnce(ctx, s, dryRun)
+		if err != nil || !lost {
+			return done, err
+		}
+		if try == applyTries {
+			return done, errPatchLost
+		}
+	}
+}
+
+// applyTries is how often apply tries against changes of others.
+const applyTries = 3
+
+// applyOnce reconciles the schedule once. lost tells that the server has not taken
+// the change: it drops one that was made from an older state, without an error.
+func (a *app) applyOnce(ctx context.Context, s *schedule, dryRun bool) (done applied, lost bool, err error) {
+	done = applied{Schedule: workflows.ScheduleID, Changes: []change{}}
 	want, err := a.wantedSchedule()
 	if err != nil {
-		return done, err
+		return done, false, err
 	}
-	if err := a.checkAttributes(ctx, s); err != nil {
-		return done, err
+	if err := errors.Join(a.checkAttributes(ctx, s), a.checkWarehouse(ctx)); err != nil {
+		return done, false, err
 	}
 	now, err := s.describe(ctx)
 	switch {
 	case errors.Is(err, errNoSchedule):
 		if done.Done = "would be created"; dryRun {
-			return done, nil
+			return done, false, nil
 		}
 		done.Done = "created"
 		_, err := s.service.CreateSchedule(ctx, &workflowservice.CreateScheduleRequest{
 			Namespace: a.namespace, ScheduleId: workflows.ScheduleID, Schedule: want, RequestId: uuid.NewString(),
 		})
-		if err != nil {
-			return done, fmt.Errorf("create the schedule: %w", err)
+		var already *serviceerror.WorkflowExecutionAlreadyStarted
+		if errors.As(err, &already) { // by another apply at the same time
+			return done, true, nil
 		}
-		return done, nil
+		if err != nil {
+			return done, false, fmt.Errorf("create the schedule: %w", err)
+		}
+		return done, false, nil
 	case err != nil:
-		return done, err
+		return done, false, err
 	}
 	if done.Changes, err = differences(now.GetSchedule(), want); err != nil {
-		return done, err
+		return done, false, err
 	}
 	switch {
 	case len(done.Changes) == 0:
 		done.Done = "nothing to change"
+		return done, false, nil
 	case dryRun:
 		done.Done = "would be updated"
-	default:
-		done.Done = "updated"
-		want.State = now.GetSchedule().GetState()
-		_, err = s.service.UpdateSchedule(ctx, &workflowservice.UpdateScheduleRequest{
-			Namespace: a.namespace, ScheduleId: workflows.ScheduleID, Schedule: want, RequestId: uuid.NewString(),
-			ConflictToken: now.GetConflictToken(), // somebody else's change in between is refused, not overwritten
-		})
-		if err != nil {
-			return done, fmt.Errorf("update the schedule: %w", err)
-		}
+		return done, false, nil
 	}
-	return done, nil
+	done.Done = "updated"
+	want.State = keptState(now.GetSchedule())
+	_, err = s.service.UpdateSchedule(ctx, &workflowservice.UpdateScheduleRequest{
+		Namespace: a.namespace, ScheduleId: workflows.ScheduleID, Schedule: want, RequestId: uuid.NewString(),
+		ConflictToken: now.GetConflictToken(),
+	})
+	if err != nil {
+		return done, false, s.error("update", err)
+	}
+	taken, err := s.await(ctx, patchWithin, func(d *workflowservice.DescribeScheduleResponse) bool {
+		left, err := differences(d.GetSchedule(), want)
+		return err == nil && len(left) == 0
+	})
+	return done, !taken, err
+}
+
+// keptState is what of the schedule's state is the operator's.
+func keptState(s *schedulepb.Schedule) *schedulepb.ScheduleState {
+	return &schedulepb.ScheduleState{Paused: s.GetState().GetPaused(), Notes: s.GetState().GetNotes()}
 }
 
 // checkAttributes refuses a namespace without the search attributes: a run that
@@ -133,6 +167,23 @@ func (a *app) checkAttributes(ctx context.Context, s *schedule) error {
 		err = fmt.Errorf("%s, or start a worker: it registers them if it may", temporalclient.AddAttributes(a.namespace, missing))
 	}
 	return err
+}
+
+// checkWarehouse refuses to schedule runs of an index that the warehouse does not
+// belong to. A warehouse that cannot be asked from here is the runs' to find.
+func (a *app) checkWarehouse(ctx context.Context) error {
+	if a.cfg.Database.URL == "" {
+		return nil
+	}
+	db, err := a.warehouse(ctx)
+	if err == nil {
+		defer db.Close()
+		_, _, err = db.State(ctx, a.cfg.Index)
+	}
+	if errors.Is(err, warehouse.ErrOtherIndex) {
+		return fmt.Errorf("the runs would fail: %w", err)
+	}
+	return nil
 }
 
 // differences compares what apply is responsible for.
@@ -161,7 +212,7 @@ func describeSchedule(s *schedulepb.Schedule) ([]fact, error) {
 	run, decode := s.GetAction().GetStartWorkflow(), converter.GetDefaultDataConverter()
 	var errs []error
 	text := func(m proto.Message) string {
-		if !m.ProtoReflect().IsValid() {
+		if proto.Size(m) == 0 { // absent, or a time of zero: no limit
 			return ""
 		}
 		b, err := temporalproto.CustomJSONMarshalOptions{}.Marshal(m)
@@ -177,6 +228,7 @@ func describeSchedule(s *schedulepb.Schedule) ([]fact, error) {
 	}
 	return []fact{
 		{"times", text(s.GetSpec())},
+		{"runs at most", limit(s.GetState())},
 		{"policies", text(s.GetPolicies())},
 		{"workflow id", run.GetWorkflowId()},
 		{"workflow type", run.GetWorkflowType().GetName()},
@@ -189,6 +241,14 @@ func describeSchedule(s *schedulepb.Schedule) ([]fact, error) {
 		{"memo", text(run.GetMemo())},
 		{"search attributes", text(run.GetSearchAttributes())},
 	}, errors.Join(errs...)
+}
+
+// limit gives how many runs a schedule may still start, or "".
+func limit(s *schedulepb.ScheduleState) string {
+	if !s.GetLimitedActions() {
+		return ""
+	}
+	return fmt.Sprint(s.GetRemainingActions())
 }
 
 func orNone(s string) string {

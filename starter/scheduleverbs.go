@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	schedulepb "go.temporal.io/api/schedule/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -17,6 +19,7 @@ import (
 // shown is the schedule as `starter schedule show --json` prints it.
 type shown struct {
 	Schedule string     `json:"schedule"`
+	Times    string     `json:"times"` // when it runs
 	Paused   bool       `json:"paused"`
 	Note     string     `json:"note"`
 	Next     *time.Time `json:"next"`    // null while it is paused
@@ -41,7 +44,7 @@ func (a *app) showSchedule(ctx context.Context, s *schedule) error {
 	}
 	info, state := d.GetInfo(), d.GetSchedule().GetState()
 	v := shown{
-		Schedule: workflows.ScheduleID, Paused: state.GetPaused(), Note: state.GetNotes(), Running: []string{}, Recent: []shownRun{},
+		Schedule: workflows.ScheduleID, Times: times(d.GetSchedule().GetSpec()), Paused: state.GetPaused(), Note: state.GetNotes(), Running: []string{}, Recent: []shownRun{},
 		Runs: info.GetActionCount(), Skipped: info.GetOverlapSkipped(), Missed: info.GetMissedCatchupWindow(),
 	}
 	if next := info.GetFutureActionTimes(); len(next) > 0 && !v.Paused {
@@ -53,9 +56,11 @@ func (a *app) showSchedule(ctx context.Context, s *schedule) error {
 	}
 	for i := len(info.GetRecentActions()) - 1; i >= 0; i-- {
 		r := info.GetRecentActions()[i]
-		v.Recent = append(v.Recent, shownRun{
-			ID: r.GetStartWorkflowResult().GetWorkflowId(), Started: r.GetActualTime().AsTime(), Status: r.GetStartWorkflowStatus().String(),
-		})
+		status, err := s.statusOf(ctx, r)
+		if err != nil {
+			return err
+		}
+		v.Recent = append(v.Recent, shownRun{ID: r.GetStartWorkflowResult().GetWorkflowId(), Started: r.GetActualTime().AsTime(), Status: status})
 	}
 	if a.json {
 		return a.printJSON(v)
@@ -64,15 +69,47 @@ func (a *app) showSchedule(ctx context.Context, s *schedule) error {
 	return nil
 }
 
+// statusOf tells how a run stands. The schedule itself learns late that one has
+// ended, and takes runs of one second, which share an id, for each other.
+func (s *schedule) statusOf(ctx context.Context, r *schedulepb.ScheduleActionResult) (string, error) {
+	run := r.GetStartWorkflowResult()
+	d, err := s.c.DescribeWorkflowExecution(ctx, run.GetWorkflowId(), run.GetRunId())
+	if err == nil && d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW {
+		d, err = s.c.DescribeWorkflowExecution(ctx, run.GetWorkflowId(), "")
+	}
+	var missing *serviceerror.NotFound
+	switch {
+	case errors.As(err, &missing):
+		return "forgotten", nil // its history is older than the namespace keeps
+	case err != nil:
+		return "", fmt.Errorf("look at the run %s: %w", run.GetWorkflowId(), err)
+	}
+	return d.GetWorkflowExecutionInfo().GetStatus().String(), nil
+}
+
+// times names when a schedule runs: by its comments, or as it stands.
+func times(spec *schedulepb.ScheduleSpec) string {
+	var comments []string
+	for _, c := range spec.GetStructuredCalendar() {
+		if c.GetComment() != "" {
+			comments = append(comments, c.GetComment())
+		}
+	}
+	if len(comments) == 0 || len(comments) < len(spec.GetStructuredCalendar())+len(spec.GetInterval()) {
+		return "other times than `starter schedule apply` sets"
+	}
+	return strings.Join(comments, ", ")
+}
+
 func (a *app) printSchedule(v shown) {
 	state := "active"
 	if v.Paused {
 		state = "PAUSED"
 	}
 	if v.Note != "" {
-		state += ": " + v.Note
+		state += ", note: " + v.Note
 	}
-	fmt.Fprintf(a.out, "Schedule %s, every full hour: %s\n", v.Schedule, state)
+	fmt.Fprintf(a.out, "Schedule %s, %s: %s\n", v.Schedule, v.Times, oneLine(state))
 	if v.Next != nil {
 		fmt.Fprintf(a.out, "Next run: %s, in %s\n", v.Next.Format(time.RFC3339), time.Until(*v.Next).Round(time.Second))
 	}
@@ -139,8 +176,14 @@ func (a *app) triggerSchedule(ctx context.Context, s *schedule) error {
 	return a.printDone(done)
 }
 
+// backfillAtMost is the longest backfill, in hours.
+const backfillAtMost = 24
+
 func (a *app) backfillSchedule(ctx context.Context, s *schedule, from, to time.Time) error {
 	hours := int64(to.Truncate(time.Hour).Sub(from.Add(-time.Nanosecond).Truncate(time.Hour)) / time.Hour)
+	if hours > backfillAtMost {
+		return usagef("that is %d hours, at most %d can be taken at once: the server would start run after run for each", hours, backfillAtMost)
+	}
 	if hours == 0 {
 		return usagef("there is no full hour from %s to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
 	}
@@ -166,5 +209,5 @@ func (a *app) backfillSchedule(ctx context.Context, s *schedule, from, to time.T
 	if err != nil {
 		return err
 	}
-	return a.printDone(fmt.Sprintf("%d hours, %d runs started, %d skipped since one was under way: each run loads everything that is new", hours, started, skipped))
+	return a.printDone(fmt.Sprintf("%d hours: runs started %d, skipped since one was under way %d; each run loads everything that is new", hours, started, skipped))
 }

@@ -116,9 +116,14 @@ func (p *page) pollers(found []health.Poller) string {
 	if len(found) == 0 {
 		return "none"
 	}
-	names := make([]string, len(found))
-	for i, f := range found {
-		names[i] = fmt.Sprintf("%s (seen %s)", f.Identity, p.ago(f.LastSeen))
+	var names []string
+	for _, f := range found {
+		if p.now.Sub(f.LastSeen) < health.GoneAfter || len(found) == 1 {
+			names = append(names, fmt.Sprintf("%s (seen %s)", f.Identity, p.ago(f.LastSeen)))
+		}
+	}
+	if gone := len(found) - len(names); gone > 0 {
+		names = append(names, fmt.Sprintf("%d gone", gone))
 	}
 	return strings.Join(names, ", ")
 }

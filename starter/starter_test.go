@@ -116,12 +116,22 @@ func TestApplyKeepsWhatTheOperatorPaused(t *testing.T) {
 	}
 	err := schedule.Update(t.Context(), client.ScheduleUpdateOptions{DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
 		in.Description.Schedule.Policy.CatchupWindow *= 2
+		in.Description.Schedule.State.LimitedActions, in.Description.Schedule.State.RemainingActions = true, 1
 		return &client.ScheduleUpdate{Schedule: &in.Description.Schedule}, nil
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	changes := []string{"policies", `- {"catchupWindow":"7200s"`, `+ {"catchupWindow":"3600s"`}
+	// A schedule for an index that the warehouse does not belong to is refused.
+	elsewhere := *o
+	elsewhere.env = append(slices.Clone(o.env), "ELASTICSEARCH_INDEX=another")
+	o.must("etl")
+	if _, text, status := elsewhere.call("schedule", "apply"); status != 1 {
+		t.Errorf("a schedule for another index ended with %d", status)
+	} else {
+		o.contains(text, "belongs to another raw index")
+	}
+	changes := []string{"runs at most", "- 1", "policies", `- {"catchupWindow":"7200s"`, `+ {"catchupWindow":"3600s"`}
 	o.contains(o.must("schedule", "apply", "--dry-run"), append(changes, "would be updated")...)
 	o.contains(o.must("schedule", "apply"), append(changes, ": updated")...)
 	o.contains(o.must("schedule", "apply"), "nothing to change")
@@ -129,11 +139,11 @@ func TestApplyKeepsWhatTheOperatorPaused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Schedule.Policy.CatchupWindow != workflows.ScheduleEvery || !d.Schedule.State.Paused || d.Schedule.State.Note != "the warehouse moves" {
+	if d.Schedule.Policy.CatchupWindow != workflows.ScheduleEvery || !d.Schedule.State.Paused || d.Schedule.State.Note != "the warehouse moves" || d.Schedule.State.LimitedActions {
 		t.Errorf("policy %+v, state %+v", d.Schedule.Policy, d.Schedule.State)
 	}
 	// A run now works on a paused schedule too.
-	o.contains(o.must("etl"), "inserted")
+	o.contains(o.must("etl"), "nothing new")
 }
 
 // Without a worker a run that was started stays under way.
@@ -160,14 +170,19 @@ func TestTheVerbsOfTheSchedule(t *testing.T) {
 	o.end(worker, syscall.SIGTERM)
 	o.contains(o.must("schedule", "trigger"), "started etl-")
 	o.contains(o.must("schedule", "trigger"), "when the one under way has ended")
-	o.contains(o.must("schedule", "backfill", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T05:30:00Z"), "6 hours, 0 runs started, 6 skipped")
+	o.contains(o.must("schedule", "backfill", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T05:30:00Z"), "6 hours: runs started 0, skipped since one was under way 6")
 	o.start("worker")
 	o.await("the end of both runs", func() bool {
 		v := answer[shown](o, "schedule", "show")
 		return v.Runs == 2 && len(v.Running) == 0
 	})
-	o.contains(o.must("schedule", "backfill", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T05:00:00Z"), "6 hours, 1 runs started, 5 skipped")
-	o.contains(o.must("schedule", "show"), "active: it has moved", "Next run: ", "skipped since one was under way: 11")
+	for _, r := range answer[shown](o, "schedule", "show").Recent {
+		if r.Status != "Completed" {
+			t.Errorf("a run that completed is shown as %s", r.Status)
+		}
+	}
+	o.contains(o.must("schedule", "backfill", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T05:00:00Z"), "6 hours: runs started 1, skipped since one was under way 5")
+	o.contains(o.must("schedule", "show"), "active, note: it has moved", "Next run: ", "skipped since one was under way: 11")
 	o.contains(o.must("schedule", "delete"), "deleted")
 	o.contains(o.must("schedule", "apply"), "created")
 }
@@ -207,12 +222,13 @@ func TestAnInterruptLeavesTheIngestRunning(t *testing.T) {
 		t.Errorf("ended with %d", status)
 	}
 	o.contains(seen.String(), "goes on without this command")
-	// Other options are refused, the same attach.
+	// Other options are refused, the same attach, and a call without any too.
 	if _, text, status := o.call("ingest", "--source", "sample.csv", "--batch-rows", "20"); status != 2 {
 		t.Errorf("other options ended with %d", status)
 	} else {
-		o.contains(text, "--batch-rows 10", "--rate 50")
+		o.contains(text, "--batch-rows is 10 there and 20 here")
 	}
+	o.contains(o.must("ingest", "--source", "sample.csv", "--detach"), "runs as workflow")
 	o.contains(o.must("ingest", "pause", "--source", "sample.csv"), "paused")
 	o.contains(o.must("ingest", "resume", "--source", "sample.csv"), "goes on")
 	o.contains(o.must("ingest", "rate", "--source", "sample.csv", "--rows", "0"), "rate")
@@ -246,6 +262,7 @@ func TestMistakesAreStatus2AndNamedTogether(t *testing.T) {
 		{"ingest", "--source", "x.csv", "--concurrency", "100"}, {"ingest", "--source", "x.csv", "--rate", "-1"},
 		{"ingest", "rate", "--source", "x.csv"}, {"cards", "more"}, {"nonsense"}, {"etl", "--nonsense"}, {"schedule"}, {"schedule", "nonsense"}, {"dashboard"}, {"dashboard", "nonsense"}, {"dashboard", "apply", "more"},
 		{"schedule", "pause", "--reason", ""}, {"schedule", "backfill"}, {"schedule", "backfill", "--from", "2026-01-01T00:10:00Z", "--to", "2026-01-01T00:20:00Z"},
+		{"schedule", "backfill", "--from", "2016-01-01T00:00:00Z", "--to", "2026-01-01T00:00:00Z"},
 	} {
 		if out, text, status := o.call(call...); status != 2 || text == "" || out != "" {
 			t.Errorf("starter %v ended with %d: %s%s", call, status, out, text)

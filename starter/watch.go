@@ -59,8 +59,11 @@ func (a *app) printIngest(r workflows.IngestResult) error {
 		return nil
 	}
 	rate := ""
+	if r.NewRows < r.Rows {
+		rate = fmt.Sprintf(", %d of them new,", r.NewRows)
+	}
 	if r.Seconds > 0 {
-		rate = fmt.Sprintf(" in %.1f s, %.0f rows/s", r.Seconds, float64(r.Counts.Rows)/r.Seconds)
+		rate += fmt.Sprintf(" in %.1f s, %.0f rows/s", r.Seconds, float64(r.NewRows)/r.Seconds)
 	}
 	fmt.Fprintf(a.out, "Release %d of %s is complete: %d rows%s.\n", r.Release, r.Source, r.Rows, rate)
 	fmt.Fprintf(a.out, "  written %d, already there %d, superseded %d, quarantined %d, retired %d\n",

@@ -97,7 +97,7 @@ func run(cfg config.Worker, logger *slog.Logger) error {
 		logger.Info("registered a search attribute", "name", a.Name, "type", a.Type, "namespace", namespace)
 	}
 	w := newWorker(c, cfg, es, db)
-	logger.Info("the worker starts", "taskQueue", temporalclient.TaskQueue, "index", cfg.Index, "pid", os.Getpid())
+	logger.Info("the worker starts", "taskQueue", temporalclient.TaskQueue, "pid", os.Getpid())
 	if err := w.Run(worker.InterruptCh()); err != nil {
 		return fmt.Errorf("run the worker: %w", err)
 	}

@@ -19,6 +19,9 @@ const (
 	UpdateFinish  = "finish"
 )
 
+// MemoSource is the memo that keeps the source of an ingest in every run of it.
+const MemoSource = "source"
+
 // IngestInput is what an ingest is told.
 type IngestInput struct {
 	Index   string        `json:"index"`
@@ -62,6 +65,7 @@ type IngestResult struct {
 	Release int64                  `json:"release"`
 	Nothing bool                   `json:"nothing"` // the release was complete already
 	Rows    int64                  `json:"rows"`    // of the release, those of earlier ingests included
+	NewRows int64                  `json:"newRows"` // of them, those that this ingest indexed
 	Retired int64                  `json:"retired"`
 	Counts  activities.BatchCounts `json:"counts"`
 	Batches int64                  `json:"batches"`
@@ -85,6 +89,7 @@ func IngestWorkflow(ctx workflow.Context, in IngestInput) (IngestResult, error) 
 		}
 		r.startAgain(ctx, err)
 		if err := workflow.Sleep(ctx, restartDelay(r.state.Restarts)); err != nil {
+			r.ended(ctx, err)
 			return IngestResult{}, err
 		}
 	}
@@ -207,7 +212,7 @@ func (r *ingestRun) register(ctx workflow.Context) error {
 func (r *ingestRun) result(ctx workflow.Context, finished activities.Finished) IngestResult {
 	return IngestResult{
 		Source: r.in.Source, Release: r.state.Registered.Release.Number, Nothing: r.state.Registered.Nothing,
-		Rows: r.state.Checkpoint.Row, Retired: finished.Retired, Counts: r.state.Counts, Batches: r.state.Batches,
+		Rows: r.state.Checkpoint.Row, NewRows: r.state.Checkpoint.Row - r.state.Registered.From.Row, Retired: finished.Retired, Counts: r.state.Counts, Batches: r.state.Batches,
 		Seconds: workflow.Now(ctx).Sub(r.state.StartedAt).Seconds(),
 	}
 }

@@ -113,6 +113,6 @@ func (r *ingestRun) publish(ctx workflow.Context) {
 
 // shortName is a source without its folders, as long as a keyword may be.
 func shortName(uri string) string {
-	name := []rune(path.Base(uri))
+	name := []rune(strings.ReplaceAll(path.Base(uri), "`", "'")) // it stands between backticks in Markdown
 	return string(name[:min(len(name), maxKeyword)])
 }

@@ -14,6 +14,12 @@ func TestStoredHistoriesReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Of runs that began before workflows set search attributes.
+	older, err := filepath.Glob("testdata/before-attributes/*.json")
+	if err != nil || len(older) == 0 {
+		t.Fatalf("there are no histories of the version before: %v", err)
+	}
+	files = append(files, older...)
 	for _, kind := range []string{"ingest-*-2.json", "etl-*.json", "reconcile-*.json", "follow-*.json", "dashboard-*.json"} {
 		if some, _ := filepath.Glob("testdata/" + kind); len(some) == 0 {
 			t.Errorf("there is no history testdata/%s: record them with `make histories`", kind)

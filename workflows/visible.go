@@ -74,8 +74,12 @@ func quoted(text string) string {
 // characters.
 const maxKeyword = 255
 
-// set sets search attributes.
+// set sets search attributes. A run that began before workflows had any goes on
+// without: its history knows nothing of them.
 func set(ctx workflow.Context, attributes ...temporal.SearchAttributeUpdate) {
+	if workflow.GetVersion(ctx, "search-attributes", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
 	if err := workflow.UpsertTypedSearchAttributes(ctx, attributes...); err != nil {
 		workflow.GetLogger(ctx).Error("the lists do not show how far this run is", "error", err)
 	}

@@ -52,7 +52,7 @@ type Elasticsearch struct {
 	APIKey       Secret `env:"ELASTICSEARCH_API_KEY" desc:"an API key instead"`
 	APIKeyFile   string `env:"ELASTICSEARCH_API_KEY_FILE"`
 	CAFile       string `env:"ELASTICSEARCH_CA_FILE" desc:"file of certificates to trust"`
-	Index        string `env:"ELASTICSEARCH_INDEX" envDefault:"usa_covid_cases" desc:"the raw index; beside it -quarantine and -releases"`
+	Index        string `env:"ELASTICSEARCH_INDEX" envDefault:"usa_covid_cases" desc:"the raw index; beside it -quarantine and -releases. Of the starter's commands, which give it to the runs; the worker does what it is given"`
 	Shards       int    `env:"ELASTICSEARCH_SHARDS" envDefault:"1" desc:"of a raw index that does not exist yet"`
 	Replicas     int    `env:"ELASTICSEARCH_REPLICAS" envDefault:"0" desc:"of a raw index that does not exist yet"`
 }
@@ -94,8 +94,8 @@ func (m Metabase) Missing() []string {
 
 // Log is how a program logs.
 type Log struct {
-	Level  slog.Level `env:"LOG_LEVEL" envDefault:"INFO" desc:"DEBUG, INFO, WARN or ERROR"`
-	Format string     `env:"LOG_FORMAT" envDefault:"text" desc:"text, or json for collectors"`
+	Level  string `env:"LOG_LEVEL" envDefault:"INFO" desc:"DEBUG, INFO, WARN or ERROR"`
+	Format string `env:"LOG_FORMAT" envDefault:"text" desc:"text, or json for collectors"`
 }
 
 // Worker is all that a worker is told.
@@ -124,6 +124,9 @@ func LoadWorker() (Worker, error) {
 	errs = append(errs, w.Metabase.check()...)
 	if w.Database.URL == "" && w.URLFile == "" {
 		errs = append(errs, errors.New("DATABASE_URL (or DATABASE_URL_FILE) is not set: the address of the warehouse, postgres://user@host:5432/warehouse"))
+	}
+	if err := new(slog.Level).UnmarshalText([]byte(w.Level)); err != nil {
+		errs = append(errs, fmt.Errorf("LOG_LEVEL is %q: it is DEBUG, INFO, WARN or ERROR", w.Level))
 	}
 	if w.Format != "text" && w.Format != "json" {
 		errs = append(errs, fmt.Errorf("LOG_FORMAT is %q: it is text or json", w.Format))
@@ -293,7 +296,11 @@ func together(errs []error) error {
 
 // Logger gives a logger that writes to standard error as the settings say.
 func (l Log) Logger() *slog.Logger {
-	opts := &slog.HandlerOptions{Level: l.Level}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		level = slog.LevelInfo // LoadWorker refuses such a setting
+	}
+	opts := &slog.HandlerOptions{Level: level}
 	if l.Format == "json" {
 		return slog.New(slog.NewJSONHandler(os.Stderr, opts))
 	}

@@ -49,7 +49,7 @@ func TestAllMistakesAreToldAtOnce(t *testing.T) {
 		t.Fatal("no mistake was found")
 	}
 	for _, part := range []string{"ELASTICSEARCH_URL", "ELASTICSEARCH_INDEX", "Shards", "ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_CA_FILE",
-		"DATABASE_URL", "LOG_FORMAT", "Level"} {
+		"DATABASE_URL", "LOG_FORMAT", "LOG_LEVEL"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%s is not in:\n%v", part, err)
 		}

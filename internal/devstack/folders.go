@@ -157,7 +157,7 @@ func dataFolder(state string) (string, error) {
 	}
 	want := serverUserID()
 	if got := owner(info); got != want {
-		return "", fmt.Errorf("the data folder %s belongs to user id %d and the servers would run as %d: run this as the user who made it, or remove it with `make clean`", folder, got, want)
+		return "", fmt.Errorf("the data folder %s belongs to user id %d and the servers would run as %d: run this as the user who made it; if it was copied, copy it with `cp -a`; or remove it with `make clean`", folder, got, want)
 	}
 	return folder, nil
 }

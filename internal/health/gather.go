@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"covidpipeline/internal/search"
@@ -61,6 +62,7 @@ func Gather(ctx context.Context, in Servers) Status {
 
 // fill makes missing lists empty ones: in JSON they are [] then, not null.
 func (s *Status) fill() {
+	s.Temporal.Missing = list(s.Temporal.Missing)
 	s.Elasticsearch.Nodes = list(s.Elasticsearch.Nodes)
 	s.Elasticsearch.Blocks = list(s.Elasticsearch.Blocks)
 	s.Workers.Workflow, s.Workers.Activity = list(s.Workers.Workflow), list(s.Workers.Activity)
@@ -106,16 +108,20 @@ func together(parts ...func()) {
 // and one of the network leaves out what libraries put around it.
 func say(err error, who string) string {
 	var network *net.OpError
+	var late *serviceerror.DeadlineExceeded
 	switch {
 	case err == nil:
 		return ""
-	case errors.Is(err, context.DeadlineExceeded):
-		return who + " gave no answer in time"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &late):
+		return who + noAnswer
 	case errors.As(err, &network):
 		return who + ": " + network.Error()
 	}
 	return err.Error()
 }
+
+// noAnswer ends the text of a part that was asked in vain for too short a time.
+const noAnswer = " gave no answer in time"
 
 // notAsked is said of what a server that cannot be asked would know: the reason
 // stands once, with the server.

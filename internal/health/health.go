@@ -50,6 +50,10 @@ type Temporal struct {
 	Error     string `json:"error,omitempty"`
 	Version   string `json:"version"`
 	Namespace string `json:"namespace"`
+	// Missing are the search attributes that the namespace lacks; workflows hang
+	// without them.
+	AttributesError string   `json:"attributesError,omitempty"`
+	Missing         []string `json:"missing"`
 }
 
 // Workers are who polls the task queue.
@@ -111,6 +115,7 @@ type Run struct {
 	Counts     *warehouse.RunCounts `json:"counts,omitempty"` // known when it has ended
 	Failure    string               `json:"failure,omitempty"`
 	Retry      *Retry               `json:"retry,omitempty"`
+	Stuck      *Stuck               `json:"stuck,omitempty"`
 
 	runID string // of the newest continuation
 }
@@ -120,6 +125,14 @@ type Retry struct {
 	Activity string `json:"activity"`
 	Attempt  int32  `json:"attempt"`
 	Failure  string `json:"failure"`
+}
+
+// Stuck is a workflow that does not get on: its workflow task fails again and again,
+// or no worker takes it.
+type Stuck struct {
+	Attempt int32     `json:"attempt"`
+	Since   time.Time `json:"since"`
+	Taken   bool      `json:"taken"` // a worker took it
 }
 
 // Lag is what the raw index has and the warehouse has not.
@@ -148,15 +161,17 @@ type Ingests struct {
 // Ingest is one ingest. Progress is nil when no worker answered.
 type Ingest struct {
 	WorkflowID string     `json:"workflowId"`
-	Source     string     `json:"source"` // URI, or the run's summary when the URI is not known
+	Source     string     `json:"source"` // URI, or the workflow id when it is not known
 	State      string     `json:"state"`
 	StartedAt  time.Time  `json:"startedAt"`
 	EndedAt    *time.Time `json:"endedAt,omitempty"`
 	Failure    string     `json:"failure,omitempty"`
 	Progress   *Progress  `json:"progress,omitempty"`
 	Retry      *Retry     `json:"retry,omitempty"`
+	Stuck      *Stuck     `json:"stuck,omitempty"`
 
 	runID string
+	older bool   // a later ingest of the source has begun
 	uri   string // of the source, as a worker gave it
 }
 

@@ -29,8 +29,8 @@ const (
 	// waitAtMost is how long documents may wait for the warehouse: an hourly run
 	// may be missed, two may not.
 	waitAtMost = 2 * workflows.ScheduleEvery
-	// goneAfter is when a worker counts as gone: an idle one polls each minute.
-	goneAfter = 2 * time.Minute
+	// GoneAfter is when a worker counts as gone: an idle one polls each minute.
+	GoneAfter = 2 * time.Minute
 	// manyAttempts is when a retry stops being a passing fault. Attempts double
 	// their distance up to half a minute: this is after some 15 s.
 	manyAttempts = 6
@@ -75,6 +75,9 @@ func (j *judge) servers() {
 	}
 	if e := j.Temporal.Error; e != "" {
 		j.problem("temporal", "start it, or correct TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE", "Temporal cannot be asked: %s", e)
+	}
+	if m := j.Temporal.Missing; len(m) > 0 {
+		j.problem("attributes", "restart a worker: it registers them", "namespace %s lacks the search attributes %s, without which workflows hang", j.Temporal.Namespace, strings.Join(m, ", "))
 	}
 	switch p := j.PostgreSQL; {
 	case p.Error != "":
@@ -164,7 +167,7 @@ func (j *judge) workers() {
 		j.problem("no-worker", do, "no worker takes workflows of the task queue %s", j.Workers.TaskQueue)
 	case activity.IsZero():
 		j.problem("no-worker", do, "no worker takes activities of the task queue %s", j.Workers.TaskQueue)
-	case j.CheckedAt.Sub(oldest) > goneAfter:
+	case j.CheckedAt.Sub(oldest) > GoneAfter:
 		j.problem("no-worker", do, "no worker has polled the task queue %s for %s", j.Workers.TaskQueue, j.ago(oldest))
 	}
 }
@@ -188,7 +191,9 @@ func (j *judge) schedule() {
 		if s.Note != "" {
 			text += ": " + s.Note
 		}
-		j.notice("schedule-paused", "temporal schedule toggle --schedule-id "+s.ID+" --unpause, when the reason is gone", "%s", text)
+		j.notice("schedule-paused", "starter schedule resume, when the reason is gone", "%s", text)
+	case s.NextRun == nil || s.NextRun.Sub(j.CheckedAt) > waitAtMost:
+		j.problem("schedule-differs", "starter schedule apply, which first shows with --dry-run what differs", "the schedule %s starts no run within %s", s.ID, Span(waitAtMost))
 	}
 }
 
@@ -206,6 +211,7 @@ func (j *judge) runs() {
 	}
 	if r := e.Running; r != nil {
 		j.retried("the ETL run "+r.WorkflowID, r.Retry)
+		j.stuck("the ETL run "+r.WorkflowID, r.Stuck)
 	}
 	if e.Last == nil {
 		return
@@ -229,7 +235,21 @@ func (j *judge) retried(what string, r *Retry) {
 	if r == nil || r.Attempt < manyAttempts {
 		return
 	}
-	j.problem("retrying", "do what the text says; it goes on by itself then", "%s: %s is at attempt %d: %s", what, r.Activity, r.Attempt, r.Failure)
+	j.problem("retrying", "mend what it names; it is tried again by itself, up to half a minute later", "%s: %s is at attempt %d: %s", what, r.Activity, r.Attempt, r.Failure)
+}
+
+// stuck judges a workflow whose workflow task is not done. That nobody takes it is
+// said once, with the workers, when there are none.
+func (j *judge) stuck(what string, s *Stuck) {
+	switch {
+	case s == nil:
+	case s.Taken:
+		j.problem("stuck", "look at the worker's log: a worker of another version, or a search attribute that is missing; then restart the workers",
+			"%s does not get on: its workflow task is at attempt %d", what, s.Attempt)
+	case j.CheckedAt.Sub(newestPoll(j.Workers.Workflow)) <= GoneAfter:
+		j.problem("stuck", "if the schedule started it on another task queue: starter schedule apply, and terminate it",
+			"%s waits for a worker since %s, and none of the task queue %s takes it", what, j.ago(s.Since), j.Workers.TaskQueue)
+	}
 }
 
 func (j *judge) waiting() {
@@ -245,7 +265,8 @@ func (j *judge) waiting() {
 	if !l.Loaded {
 		since, why = j.Releases.firstFinished(), "nothing has ever been loaded, and an ingest ended"
 	}
-	if since == nil || j.CheckedAt.Sub(*since) <= waitAtMost || j.ETL.Running != nil {
+	underWay := j.ETL.Running != nil && j.CheckedAt.Sub(j.ETL.Running.StartedAt) <= waitAtMost
+	if since == nil || j.CheckedAt.Sub(*since) <= waitAtMost || underWay {
 		return
 	}
 	why += " " + j.ago(*since) + " ago"
@@ -286,8 +307,9 @@ func (j *judge) ingests() {
 			j.problem("ingest-stopped", "starter ingest --source "+run.Source+" goes on where it was", "the ingest of %s was terminated", name)
 		case Running:
 			j.retried("the ingest of "+name, run.Retry)
+			j.stuck("the ingest of "+name, run.Stuck)
 			switch {
-			case run.Progress == nil && j.CheckedAt.Sub(newestPoll(j.Workers.Workflow)) <= goneAfter:
+			case run.Progress == nil && j.CheckedAt.Sub(newestPoll(j.Workers.Workflow)) <= GoneAfter:
 				j.notice("ingest-silent", "look at the worker if it stays so", "no worker answered for the ingest of %s", name)
 			case run.Progress != nil && run.Progress.Phase == "paused":
 				j.notice("ingest-paused", "starter ingest resume --source "+run.Source, "the ingest of %s is paused", name)
@@ -322,8 +344,12 @@ func (j *judge) releases() {
 // unread names the parts that a server which answers did not give.
 func (j *judge) unread() {
 	part := func(serverError, name, text string) {
-		if serverError == "" && text != "" {
-			j.problem("unread", "do what the text says", "%s cannot be read: %s", name, text)
+		switch {
+		case serverError != "" || text == "":
+		case strings.HasSuffix(text, noAnswer):
+			j.notice("slow", "look again; if it stays so, look at that server", "%s is not known: %s", name, text)
+		default:
+			j.problem("unread", "mend what it names, mostly a privilege", "%s cannot be read: %s", name, text)
 		}
 	}
 	es, pg := j.Elasticsearch.Error, j.PostgreSQL.Error
@@ -341,6 +367,7 @@ func (j *judge) unread() {
 	part(j.Temporal.Error, "the list of ETL runs", j.ETL.Error)
 	part(j.Temporal.Error, "the list of ingests", j.Ingests.Error)
 	part(j.Temporal.Error, "the newest proof", j.Proof.Error)
+	part(j.Temporal.Error, "the search attributes", j.Temporal.AttributesError)
 }
 
 // ago gives how long ago a time was, as "40 s", "12 min", "3 h" or "5 days".

@@ -16,6 +16,7 @@ func before(d time.Duration) time.Time { return now.Add(-d) }
 
 // healthy is a pipeline that needs nobody.
 func healthy() Status {
+	next := now.Add(30 * time.Minute)
 	completed := &Run{WorkflowID: "etl-12", State: Completed, StartedAt: before(30 * time.Minute)}
 	return Status{
 		CheckedAt: now, Index: "cases",
@@ -25,7 +26,7 @@ func healthy() Status {
 		},
 		PostgreSQL: PostgreSQL{Server: warehouse.Server{Schema: 2, SchemaWanted: 2}},
 		Workers:    Workers{TaskQueue: "q", Workflow: []Poller{{LastSeen: before(70 * time.Second)}}, Activity: []Poller{{LastSeen: before(time.Second)}}},
-		Schedule:   Schedule{ID: "etl-hourly", Exists: true},
+		Schedule:   Schedule{ID: "etl-hourly", Exists: true, NextRun: &next},
 		ETL:        ETL{Last: completed, Completed: completed},
 		Lag:        Lag{Loaded: true, Since: &completed.StartedAt},
 		Releases:   Releases{Newest: []Release{{Source: "/data/a.csv", State: search.StateCompleted, WorkflowID: "ingest/a"}}},
@@ -93,6 +94,22 @@ func TestRules(t *testing.T) {
 		{"a proof that balanced", func(s *Status) { s.Proof = Proof{State: Balanced} }, "", "", ""},
 		{"a proof that found differences", func(s *Status) { s.Proof = Proof{State: Unbalanced} }, "unbalanced", "", "not accounted for"},
 		{"a proof that cannot be read", func(s *Status) { s.Proof = Proof{Error: "no"} }, "unread", "", "the newest proof"},
+		{"a schedule without a next run", func(s *Status) { s.Schedule.NextRun = nil }, "schedule-differs", "", "starts no run"},
+		{"a schedule that runs once a year", func(s *Status) { late := now.Add(37 * 24 * time.Hour); s.Schedule.NextRun = &late }, "schedule-differs", "", "starts no run"},
+		{"search attributes missing", func(s *Status) { s.Temporal.Missing = []string{"CovidRows"} }, "attributes", "", "CovidRows"},
+		{"a failing workflow task", ingest(Ingest{State: Running, Progress: &Progress{}, Stuck: &Stuck{Attempt: 5, Taken: true}}), "stuck", "", "attempt 5"},
+		{"a workflow task nobody takes", func(s *Status) {
+			s.ETL.Running = &Run{StartedAt: before(time.Hour), Stuck: &Stuck{Attempt: 1, Since: before(time.Hour)}}
+		}, "stuck", "", "waits for a worker"},
+		{"nobody takes it, since there is no worker", func(s *Status) {
+			s.Workers.Workflow = nil
+			s.ETL.Running = &Run{StartedAt: before(time.Hour), Stuck: &Stuck{Attempt: 1, Since: before(time.Hour)}}
+		}, "no-worker", "", ""},
+		{"lag behind a run that hangs", func(s *Status) {
+			lag(3 * time.Hour)(s)
+			s.ETL.Running = &Run{StartedAt: before(3 * time.Hour)}
+		}, "lag", "", ""},
+		{"a part that was slow", func(s *Status) { s.Schedule.Error = "Temporal" + noAnswer }, "", "slow", "the schedule"},
 		{"disk below low", disk(15<<30 - 1), "", "disk-low", "15 GiB"},
 		{"disk at low", disk(15 << 30), "", "", ""},
 		{"disk below high", disk(10<<30 - 1), "disk-high", "", "10 GiB"},
@@ -123,7 +140,7 @@ func TestRules(t *testing.T) {
 		{"ETL retries a little", func(s *Status) { s.ETL.Running = &Run{Retry: &Retry{Attempt: 5}} }, "", "", ""},
 		{"lag of an hour", lag(time.Hour), "", "", ""},
 		{"lag of three hours", lag(3 * time.Hour), "lag", "", "7 documents wait"},
-		{"lag while a run is on", all(lag(3*time.Hour), func(s *Status) { s.ETL.Running = &Run{} }), "", "", ""},
+		{"lag while a run is on", all(lag(3*time.Hour), func(s *Status) { s.ETL.Running = &Run{StartedAt: before(time.Hour)} }), "", "", ""},
 		{"lag and paused", all(lag(3*time.Hour), func(s *Status) { s.Schedule.Paused = true }), "lag", "schedule-paused", "the schedule is paused"},
 		{"lag not visible yet", all(lag(3*time.Hour), func(s *Status) { s.Lag.Documents = 0 }), "lag", "", "up to 9 documents may wait"},
 		{"no lag for long", func(s *Status) { old := before(5 * time.Hour); s.Lag.Since = &old }, "", "", ""},

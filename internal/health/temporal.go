@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
+	"covidpipeline/internal/temporalclient"
 	"covidpipeline/workflows"
 )
 
@@ -25,12 +26,12 @@ func (g *gatherer) temporal(ctx context.Context) {
 	s.Temporal.Namespace, s.Workers.TaskQueue, s.Schedule.ID = g.Namespace, g.TaskQueue, workflows.ScheduleID
 	if err := g.reach(ctx); err != nil {
 		s.Temporal.Error = err.Error()
-		notAsked("Temporal", &s.Workers.Error, &s.Schedule.Error, &s.ETL.Error, &s.Ingests.Error, &s.Proof.Error)
+		notAsked("Temporal", &s.Workers.Error, &s.Schedule.Error, &s.ETL.Error, &s.Ingests.Error, &s.Proof.Error, &s.Temporal.AttributesError)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, thenWithin)
 	defer cancel()
-	together(func() { g.schedule(ctx) }, func() { g.etl(ctx) }, func() { g.proof(ctx) }, func() {
+	together(func() { g.schedule(ctx) }, func() { g.etl(ctx) }, func() { g.proof(ctx) }, func() { g.attributes(ctx) }, func() {
 		g.workers(ctx)
 		g.ingests(ctx)
 	})
@@ -50,6 +51,15 @@ func (g *gatherer) reach(ctx context.Context) error {
 		return fmt.Errorf("the namespace %s: %s", g.Namespace, say(err, g.Address))
 	}
 	return nil
+}
+
+// attributes asks which search attributes the namespace lacks.
+func (g *gatherer) attributes(ctx context.Context) {
+	missing, err := temporalclient.MissingAttributes(ctx, g.Temporal, g.Namespace)
+	g.s.Temporal.AttributesError = say(err, "Temporal")
+	for _, a := range missing {
+		g.s.Temporal.Missing = append(g.s.Temporal.Missing, a.Name)
+	}
 }
 
 func (g *gatherer) workers(ctx context.Context) {
@@ -153,7 +163,10 @@ func (g *gatherer) etl(ctx context.Context) {
 		run := &g.etlRuns[i]
 		switch {
 		case run.State == Running:
-			parts = append(parts, func() { _, run.Retry = g.describe(ctx, run.WorkflowID, run.runID) })
+			parts = append(parts, func() {
+				d := g.describe(ctx, run.WorkflowID, run.runID)
+				run.Retry, run.Stuck = d.retry, d.stuck
+			})
 		case run.State == Failed && !failed:
 			failed = true
 			parts = append(parts, func() { run.Failure = g.failure(ctx, run.WorkflowID, run.runID) })
@@ -162,11 +175,12 @@ func (g *gatherer) etl(ctx context.Context) {
 	together(parts...)
 }
 
-// ingests lists the newest run of each ingest of the index, and asks about those
-// that did not complete.
+// ingests lists the ingests of the index that did not complete, and asks about
+// those that are the newest of their source.
 func (g *gatherer) ingests(ctx context.Context) {
 	prefix := workflows.IngestPrefix(g.Index)
-	found, err := g.newest(ctx, fmt.Sprintf("WorkflowType = 'IngestWorkflow' AND WorkflowId STARTS_WITH '%s'", prefix), 200)
+	found, err := g.newest(ctx, fmt.Sprintf("WorkflowType = 'IngestWorkflow' AND WorkflowId STARTS_WITH '%s'"+
+		" AND ExecutionStatus IN ('Running', 'Failed', 'Canceled', 'Terminated', 'TimedOut')", prefix), recentIngests)
 	if err != nil {
 		g.s.Ingests.Error = say(err, "Temporal")
 		return
@@ -178,11 +192,14 @@ func (g *gatherer) ingests(ctx context.Context) {
 			WorkflowID: e.GetExecution().GetWorkflowId(), runID: e.GetExecution().GetRunId(), State: states[e.GetStatus()],
 			StartedAt: e.GetStartTime().AsTime(), EndedAt: endOf(e),
 		}
-		if run.State == Completed {
-			continue
-		}
 		runs = append(runs, run)
-		parts = append(parts, func() { run.Source, run.Retry = g.describe(ctx, run.WorkflowID, run.runID) })
+		parts = append(parts, func() {
+			d := g.describe(ctx, run.WorkflowID, run.runID)
+			run.Source, run.Retry, run.Stuck = d.source, d.retry, d.stuck
+		})
+		if run.State != Running {
+			parts = append(parts, func() { run.older = !g.isNewest(ctx, run.WorkflowID, run.runID) })
+		}
 		switch {
 		case run.State == Failed:
 			parts = append(parts, func() { run.Failure = g.failure(ctx, run.WorkflowID, run.runID) })
@@ -192,6 +209,9 @@ func (g *gatherer) ingests(ctx context.Context) {
 	}
 	together(parts...)
 	for _, run := range runs {
+		if run.older {
+			continue
+		}
 		if run.uri != "" {
 			run.Source = run.uri
 		}
@@ -199,24 +219,53 @@ func (g *gatherer) ingests(ctx context.Context) {
 	}
 }
 
-// describe gives a run's summary and the activity that was tried most often.
-func (g *gatherer) describe(ctx context.Context, id, runID string) (summary string, retry *Retry) {
-	summary = id
+// recentIngests is how many ingests that did not complete are looked at.
+const recentIngests = 200
+
+// described is what only a look at the run itself tells.
+type described struct {
+	source string // or the workflow id
+	retry  *Retry // of the activity that was tried most often
+	stuck  *Stuck
+}
+
+// A workflow task takes milliseconds. It counts as stuck after some attempts, or
+// when nobody took it for a while.
+const (
+	stuckAttempts = 3
+	stuckAfter    = time.Minute
+)
+
+func (g *gatherer) describe(ctx context.Context, id, runID string) described {
+	out := described{source: id}
 	d, err := g.Temporal.DescribeWorkflowExecution(ctx, id, runID)
 	if err != nil {
-		return summary, nil // the run itself is known from the list
+		return out // the run itself is known from the list
 	}
-	if p := d.GetExecutionConfig().GetUserMetadata().GetSummary(); p != nil {
-		if err := converter.GetDefaultDataConverter().FromPayload(p, &summary); err != nil {
-			summary = id
+	if p := d.GetWorkflowExecutionInfo().GetMemo().GetFields()[workflows.MemoSource]; p != nil {
+		if err := converter.GetDefaultDataConverter().FromPayload(p, &out.source); err != nil {
+			out.source = id
 		}
 	}
 	for _, p := range d.GetPendingActivities() {
-		if f := p.GetLastFailure(); f != nil && p.GetAttempt() > 1 && (retry == nil || p.GetAttempt() > retry.Attempt) {
-			retry = &Retry{Activity: p.GetActivityType().GetName(), Attempt: p.GetAttempt(), Failure: f.GetMessage()}
+		if f := p.GetLastFailure(); f != nil && p.GetAttempt() > 1 && (out.retry == nil || p.GetAttempt() > out.retry.Attempt) {
+			out.retry = &Retry{Activity: p.GetActivityType().GetName(), Attempt: p.GetAttempt(), Failure: f.GetMessage()}
 		}
 	}
-	return summary, retry
+	if t := d.GetPendingWorkflowTask(); t != nil {
+		since, taken := t.GetOriginalScheduledTime().AsTime(), t.GetState() == enumspb.PENDING_WORKFLOW_TASK_STATE_STARTED
+		if t.GetAttempt() >= stuckAttempts || (!taken && g.s.CheckedAt.Sub(since) > stuckAfter) {
+			out.stuck = &Stuck{Attempt: t.GetAttempt(), Since: since, Taken: taken || t.GetAttempt() > 1}
+		}
+	}
+	return out
+}
+
+// isNewest tells whether a run is the newest of its workflow. One that cannot be
+// asked about counts as that.
+func (g *gatherer) isNewest(ctx context.Context, id, runID string) bool {
+	d, err := g.Temporal.DescribeWorkflowExecution(ctx, id, "")
+	return err != nil || d.GetWorkflowExecutionInfo().GetExecution().GetRunId() == runID
 }
 
 // failure tells why a run failed.
