@@ -23,6 +23,8 @@ ALTER ROLE metabase LOGIN PASSWORD :'metabase_password';
 GRANT covid_owner, covid_loader TO covid_worker;
 GRANT covid_reader TO covid_dashboard;
 ALTER ROLE covid_dashboard SET default_transaction_read_only = on;
+-- Compiling takes longer than the cards do.
+ALTER ROLE covid_dashboard SET jit = off;
 
 SELECT format('CREATE DATABASE %I OWNER %I', name, owner)
 FROM (VALUES

@@ -163,6 +163,9 @@ func works(t *testing.T, i image) {
 // here, and the Elasticsearch of the tests, which lets everybody in.
 func (i image) variables(t *testing.T, service string, here map[string]string) []string {
 	t.Helper()
+	// A Metabase is not asked here.
+	i.secret(t, "metabase_admin_password", "a password")
+	i.secret(t, "dashboard_url", "postgres://covid_dashboard:a-password@postgres:5432/warehouse")
 	var list []string
 	for name, value := range project(t).Services[service].Environment {
 		list = append(list, name+"="+*value)

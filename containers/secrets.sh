@@ -31,12 +31,19 @@ for name in elastic_password postgres_password worker_password dashboard_passwor
     temporal_password metabase_password metabase_key; do
     random | keep $name
 done
-printf 'postgres://covid_worker:%s@postgres:5432/warehouse?sslmode=disable' "$(cat secrets/worker_password)" | keep database_url
+# Metabase wants a digit in it.
+printf '%s1' "$(random)" | keep metabase_admin_password
 
-case $(cat secrets/database_url) in
-*":$(cat secrets/worker_password)@"*) ;;
-*)
-    echo "secrets/database_url does not have the password in secrets/worker_password: remove secrets/database_url and run this again" >&2
-    exit 1
-    ;;
-esac
+# address makes the address of the warehouse for a user, of a password's file.
+address() {
+    printf 'postgres://%s:%s@postgres:5432/warehouse?sslmode=disable' "$1" "$(cat "secrets/$2")" | keep "$3"
+    case $(cat "secrets/$3") in
+    *":$(cat "secrets/$2")@"*) ;;
+    *)
+        echo "secrets/$3 does not have the password in secrets/$2: remove secrets/$3 and run this again" >&2
+        exit 1
+        ;;
+    esac
+}
+address covid_worker worker_password database_url
+address covid_dashboard dashboard_password dashboard_url

@@ -242,10 +242,10 @@ func (s *schedule) trigger(ctx context.Context) error {
 
 // await looks at the schedule until a condition holds. A patch that is not yet
 // carried out is replaced by the next one, so each is waited for.
-func (s *schedule) await(ctx context.Context, within time.Duration, holds func(*workflowservice.DescribeScheduleResponse) bool) (bool, error) {
+func (s *schedule) await(ctx context.Context, holds func(*workflowservice.DescribeScheduleResponse) bool) (bool, error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(within)
+	late := time.After(patchWithin)
 	for {
 		d, err := s.describe(ctx)
 		if err != nil {

@@ -147,7 +147,7 @@ func (a *app) applyOnce(ctx context.Context, s *schedule, dryRun bool) (done app
 	if err != nil {
 		return done, false, s.error("update", err)
 	}
-	taken, err := s.await(ctx, patchWithin, func(d *workflowservice.DescribeScheduleResponse) bool {
+	taken, err := s.await(ctx, func(d *workflowservice.DescribeScheduleResponse) bool {
 		left, err := differences(d.GetSchedule(), want)
 		return err == nil && len(left) == 0
 	})

@@ -130,7 +130,7 @@ func (a *app) pauseSchedule(ctx context.Context, s *schedule, paused bool, reaso
 	if err := s.patch(ctx, "change", patch); err != nil {
 		return err
 	}
-	shows, err := s.await(ctx, patchWithin, func(d *workflowservice.DescribeScheduleResponse) bool {
+	shows, err := s.await(ctx, func(d *workflowservice.DescribeScheduleResponse) bool {
 		state := d.GetSchedule().GetState()
 		return state.GetPaused() == paused && state.GetNotes() == reason
 	})
@@ -157,7 +157,7 @@ func (a *app) triggerSchedule(ctx context.Context, s *schedule) error {
 		return err
 	}
 	done := ""
-	shows, err := s.await(ctx, patchWithin, func(d *workflowservice.DescribeScheduleResponse) bool {
+	shows, err := s.await(ctx, func(d *workflowservice.DescribeScheduleResponse) bool {
 		switch {
 		case d.GetInfo().GetActionCount() > before.GetInfo().GetActionCount():
 			recent := d.GetInfo().GetRecentActions()
@@ -198,7 +198,7 @@ func (a *app) backfillSchedule(ctx context.Context, s *schedule, from, to time.T
 		return err
 	}
 	var started, skipped int64
-	shows, err := s.await(ctx, patchWithin, func(d *workflowservice.DescribeScheduleResponse) bool {
+	shows, err := s.await(ctx, func(d *workflowservice.DescribeScheduleResponse) bool {
 		started = d.GetInfo().GetActionCount() - before.GetInfo().GetActionCount()
 		skipped = d.GetInfo().GetOverlapSkipped() - before.GetInfo().GetOverlapSkipped()
 		return started+skipped >= hours

@@ -99,8 +99,8 @@ func TestAFailedRunSaysWhatToDo(t *testing.T) {
 		t.Fatalf("the run ended with %v", err)
 	}
 	if app.Type() != activities.ErrTypeOtherIndex || !strings.HasPrefix(app.Message(), "PlanExtract: ") ||
-		!strings.Contains(app.Message(), "of_somebody_else") || !strings.Contains(app.Message(), "What to do: correct ELASTICSEARCH_INDEX") {
+		!strings.Contains(app.Message(), "of_somebody_else") || !strings.Contains(app.Message(), "What to do: run `starter schedule apply` with the ELASTICSEARCH_INDEX") {
 		t.Errorf("the first failure is %s: %s", app.Type(), app.Message())
 	}
-	p.shows(run, "**failed**", "> PlanExtract: ", "What to do: correct ELASTICSEARCH_INDEX")
+	p.shows(run, "**failed**", "> PlanExtract: ", "What to do: run `starter schedule apply` with the ELASTICSEARCH_INDEX")
 }
