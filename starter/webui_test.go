@@ -28,16 +28,7 @@ type browser struct {
 
 func newBrowser(o *operator) *browser {
 	o.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(testenv.Chromium(o)), chromedp.WindowSize(1400, 1000),
-		chromedp.NoSandbox) // the tests may run as root, for whom Chromium has no sandbox
-	all, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	o.Cleanup(stop)
-	tab, end := chromedp.NewContext(all)
-	o.Cleanup(end)
-	if err := chromedp.Do(tab, chromedp.Navigate("about:blank")); err != nil { // the browser lives as long as this context
-		o.Fatal(err)
-	}
-	return &browser{operator: o, tab: tab, ui: testenv.TemporalUI(o) + "/namespaces/default"}
+	return &browser{operator: o, tab: testenv.Browser(o), ui: testenv.TemporalUI(o) + "/namespaces/default"}
 }
 
 // see opens a page and waits until it shows all the parts, whatever its letters'

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,19 +115,7 @@ func (s *Stack) ensurePage(ctx context.Context, env []setting) (address string, 
 	listen := fmt.Sprintf("127.0.0.1:%d", s.Ports.Page.number)
 	address = "http://" + listen
 	_, err = s.ensureOurs(ctx, "page", env, []string{"starter", "serve", "--listen", listen}, func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-		if err != nil {
-			return err
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("the page answers %s", resp.Status)
-		}
-		return nil
+		return httpAnswers(ctx, address)
 	})
 	return address, err
 }

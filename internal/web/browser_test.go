@@ -40,17 +40,10 @@ type browser struct {
 
 func newBrowser(s *site) *browser {
 	s.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(testenv.Chromium(s)), chromedp.WindowSize(1360, 1000),
-		chromedp.NoSandbox) // the tests may run as root, for whom Chromium has no sandbox
-	all, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	s.Cleanup(stop)
-	tab, end := chromedp.NewContext(all)
-	s.Cleanup(end)
-	b := &browser{site: s, tab: tab}
-	if err := chromedp.Listen(tab, b.hear); err != nil {
+	b := &browser{site: s, tab: testenv.Browser(s)}
+	if err := chromedp.Listen(b.tab, b.hear); err != nil {
 		s.Fatal(err)
 	}
-	b.do(chromedp.Navigate("about:blank"))
 	return b
 }
 
