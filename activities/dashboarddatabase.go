@@ -56,6 +56,9 @@ func (a *Dashboards) applyDatabase(ctx context.Context, in DatabaseInput) (Appli
 		if out.ID, err = a.Metabase.CreateDatabase(ctx, databaseName, a.Connection); err != nil {
 			return out, connecting(err)
 		}
+	case !a.Connection.Same(found.Connection) && !in.Force:
+		return out, fmt.Errorf("%w: Metabase has a database %q already, %s, which is not that of METABASE_DATABASE_URL, %s: if it is another's, give it another name there; if the warehouse has moved, apply with --force",
+			errMetabaseSettings, databaseName, found.Connection, a.Connection)
 	case !a.Connection.Same(found.Connection):
 		out.Done, out.Reason = Updated, "METABASE_DATABASE_URL has changed"
 		out.Differences = []metabase.Difference{{Name: "connection", Now: found.Connection.String(), Want: a.Connection.String()}}

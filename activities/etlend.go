@@ -29,8 +29,8 @@ type FinishedETL struct {
 }
 
 // FinishETL ends a run: after a rescan it removes what the raw index no longer
-// has, it fails unless the warehouse's total is that of the raw index, and after a
-// rescan it makes the sums of the dashboards anew.
+// has, after the first load it makes the sums of the dashboards, and it fails unless
+// the warehouse's total is that of the raw index.
 func (a *ETL) FinishETL(ctx context.Context, in FinishETLInput) (FinishedETL, error) {
 	defer keepAlive(ctx, silent)()
 	out, err := a.finish(ctx, in)
@@ -55,13 +55,14 @@ func (a *ETL) finish(ctx context.Context, in FinishETLInput) (FinishedETL, error
 		}
 	}
 	out.Rows, out.Rejects, out.SweepAwaits = cursor.Rows, cursor.Rejects, !cursor.Swept
+	// First, since what is there is shown even when the totals are not right.
+	if err := a.Warehouse.Sum(ctx, in.Index, in.Plan.Generation); err != nil {
+		return out, err
+	}
 	if cursor.Swept {
 		if out.Checked, err = a.compareTotals(ctx, in, out.Rows+out.Rejects); err != nil {
 			return out, err
 		}
-	}
-	if err := a.Warehouse.Sum(ctx, in.Index, in.Plan.Generation); err != nil {
-		return out, err
 	}
 	in.Counts.Swept = out.Swept
 	return out, a.Warehouse.FinishRun(ctx, in.Plan.Run, warehouse.RunCompleted, in.Counts, "")

@@ -146,7 +146,7 @@ func qualityCards() []Card {
 		{
 			Name:        "rejects_by_reason",
 			Title:       "Rejected records by reason",
-			Description: "Records whose values the transform refused. They are not part of any other number.",
+			Description: "Records whose values the transform refused. They are not part of any other number. A filter finds those whose state and day some sound record has too.",
 			SQL:         rejectsByReason,
 			Columns:     []Column{{"reason", "Reason", Text}, {"records", "Records", Count}},
 			Chart:       Table,

@@ -78,7 +78,8 @@ func startGeneration(ctx context.Context, tx pgx.Tx, rawIndex, indexUUID string,
 		if err := now.belongs(rawIndex, expected); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "UPDATE etl_state SET index_uuid = $1, generation = $2, summed = false", indexUUID, expected+1)
+		_, err = tx.Exec(ctx, `UPDATE etl_state SET index_uuid = $1, generation = $2,
+			summed = summed AND EXISTS (SELECT FROM covid_cases)`, indexUUID, expected+1)
 	}
 	if err != nil {
 		return err

@@ -238,7 +238,7 @@ func TestLoadsAreTheModel(t *testing.T) {
 				m.restore(rt)
 				begin(rt, db, m.generation, modelShards)
 				m.generation++
-				m.summed = false
+				m.summed = m.summed && len(m.want.rows) > 0
 				m.rewind()
 			},
 			"sum": func(rt *rapid.T) {

@@ -22,7 +22,7 @@ type group struct{ day, state, county string }
 type sums struct{ records, cases, knownCases, deaths, knownDeaths int64 }
 
 // compareSums compares the summaries with the sums of the model's rows: while a
-// rescan is at its first run, of those that were there before it.
+// first load is at its first run, of those that were there before it, which are none.
 func (m *model) compareSums(t tester, db *warehouse.DB) {
 	t.Helper()
 	if m.summed {

@@ -7,10 +7,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Sum makes the sums of the dashboards anew after a rescan, of which the first
-// load is one: until then they are those of before it, from then on each load
-// keeps them right in its own transaction. When that has been done it costs one
-// small read. ErrOvertaken when the generation is no longer that one.
+// Sum makes the sums of the dashboards at the end of the first load: until then
+// they are empty, from then on each load keeps them right in its own transaction.
+// When that has been done it costs one small read. ErrOvertaken when the generation is no longer that one.
 func (db *DB) Sum(ctx context.Context, rawIndex string, generation int) error {
 	var summed bool
 	err := db.pool.QueryRow(ctx, "SELECT summed FROM etl_state").Scan(&summed)

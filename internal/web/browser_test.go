@@ -260,7 +260,7 @@ func TestBrowserForEverybody(t *testing.T) {
 	}
 	for _, scheme := range []string{"light", "dark"} {
 		b.colours(scheme)
-		for _, width := range []int64{1360, 390} {
+		for _, width := range []int64{1360, 390, 320} {
 			b.do(chromedp.EmulateViewport(width, 1000))
 			for _, path := range []string{"/", "/?tab=Trends&state=Ohio", "/?tab=Quality", "/?since=x", "/rejects", "/nowhere"} {
 				b.open(path)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"covidpipeline/dashboards"
 )
@@ -33,8 +34,8 @@ func choiceOf(values url.Values) (c dashboards.Choice, err error) {
 	if len(c.States) > maxStates {
 		return c, fmt.Errorf("at most %d states can be chosen", maxStates)
 	}
-	if strings.ContainsRune(strings.Join(c.States, ""), 0) {
-		return c, fmt.Errorf("a state's name cannot hold a NUL")
+	if all := strings.Join(c.States, ""); strings.ContainsRune(all, 0) || !utf8.ValidString(all) {
+		return c, fmt.Errorf("a state's name is text, which that is not")
 	}
 	if c.Since, err = dayOf(values, sinceParam); err != nil {
 		return c, err

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/csv"
 	"fmt"
 	"net/http"
@@ -29,7 +30,9 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	_, rows, err := s.DB.Query(r.Context(), sql, args...)
+	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+	defer cancel()
+	_, rows, err := s.DB.Query(ctx, sql, args...)
 	if err != nil {
 		s.failed(w, r, fmt.Errorf("card %q: %w", card.Title, err))
 		return

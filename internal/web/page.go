@@ -59,7 +59,9 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	if err != nil || number < 1 {
 		number = 1
 	}
-	if err := s.fill(r.Context(), &view, tab, choice, number); err != nil {
+	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+	defer cancel()
+	if err := s.fill(ctx, &view, tab, choice, number); err != nil {
 		s.failed(w, r, err)
 		return
 	}

@@ -37,7 +37,9 @@ func (s *Server) rejects(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, problem{http.StatusBadRequest, "There is no such page of rejects", "Begin at /rejects."})
 		return
 	}
-	view, err := s.readRejects(r.Context(), after)
+	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+	defer cancel()
+	view, err := s.readRejects(ctx, after)
 	if err != nil {
 		s.failed(w, r, err)
 		return

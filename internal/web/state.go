@@ -43,7 +43,7 @@ func readState(ctx context.Context, db *warehouse.DB, now time.Time) (stateView,
 	rejected, _ := rows[0][1].(int64)
 	v := stateView{Facts: []fact{lastRun(runs, now), lastLoad(runs, now)}}
 	if summed, _ := rows[0][2].(bool); !summed {
-		v.Note = "A whole load is under way. The cards show what was there before it until its run ends."
+		v.Note = "The first load has not ended. The cards stay empty until a run of the ETL has got through it."
 	}
 	v.Facts = append(v.Facts, fact{Name: "In the warehouse", Value: grouped(loaded), Detail: "records", Level: "ok"})
 	refused := fact{Name: "Rejected", Value: grouped(rejected), Detail: "with their reasons", Level: "ok"}

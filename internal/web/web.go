@@ -36,13 +36,18 @@ const (
 	writeTimeout  = 60 * time.Second
 	idleTimeout   = 2 * time.Minute
 	drainTimeout  = 10 * time.Second
-	maxHeader     = 32 << 10 // bytes; every state of a long list fits
+	// answerWithin is how long the warehouse may take for one answer.
+	answerWithin = 20 * time.Second
+	maxHeader    = 32 << 10 // bytes; every state of a long list fits
 )
 
 // Serve answers on the listener until the context ends, and then lets the
 // answers under way finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	answers, endAnswers := context.WithCancel(context.WithoutCancel(ctx))
+	defer endAnswers()
 	server := &http.Server{
+		BaseContext:       func(net.Listener) context.Context { return answers },
 		Handler:           s.Handler(isLoopback(l.Addr())),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
@@ -64,7 +69,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	if err := server.Shutdown(drain); err != nil {
-		return fmt.Errorf("end the page: %w", err)
+		endAnswers() // those that a server hangs on
+		return errors.Join(fmt.Errorf("end the page: %w", err), server.Close())
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve the page: %w", err)
@@ -144,7 +150,7 @@ func problemOf(err error) problem {
 	case errors.Is(err, warehouse.ErrDenied):
 		return problem{http.StatusServiceUnavailable, "The warehouse refused access",
 			"The user of DATABASE_URL has to be a member of covid_reader: GRANT covid_reader TO that user."}
-	case errors.Is(err, warehouse.ErrUnavailable):
+	case errors.Is(err, warehouse.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return problem{http.StatusServiceUnavailable, "The warehouse does not answer",
 			"Check that PostgreSQL runs and is reached at DATABASE_URL, then load this page again."}
 	}

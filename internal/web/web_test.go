@@ -130,17 +130,19 @@ func TestPages(t *testing.T) {
 	s.shows("/?state=Atlantis", http.StatusOK, "No record fits", `value="Atlantis" checked`)
 	s.shows("/?since=2022-13-05", http.StatusBadRequest, "is not a day", "5\u202f760")
 	s.shows("/?since=2022-02-01&till=2022-01-01", http.StatusBadRequest, "ends (2022-01-01) before it begins")
-	s.shows("/?state=%00", http.StatusBadRequest, "cannot hold a NUL")
+	s.shows("/?state=%00", http.StatusBadRequest, "is text, which that is not")
+	s.shows("/?state=%ff", http.StatusBadRequest, "is text, which that is not")
+	s.shows("/cards/overview.csv?state=%ff", http.StatusBadRequest, "is text, which that is not")
 	s.shows("/nowhere", http.StatusNotFound, "no such page")
 	s.shows("/cards/nothing.csv", http.StatusNotFound, "no such card")
 }
 
-// While a whole load is under way the page says that its numbers are older.
-func TestWholeLoad(t *testing.T) {
+// Until the first load has ended the page says why its cards are empty.
+func TestFirstLoad(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.execute(world + "; UPDATE etl_state SET summed = false; UPDATE etl_run SET state = 'failed', finished_at = NULL")
-	s.shows("/", http.StatusOK, "A whole load is under way", "no run completed", "<b>failed</b>")
+	s.shows("/", http.StatusOK, "The first load has not ended", "no run completed", "<b>failed</b>")
 }
 
 func TestRejectsPage(t *testing.T) {

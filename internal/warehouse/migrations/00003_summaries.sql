@@ -1,5 +1,8 @@
 -- +goose Up
 
+-- In the order of a load, so that neither waits for the other.
+LOCK TABLE etl_state, covid_cases, covid_rejects IN ACCESS EXCLUSIVE MODE;
+
 -- Sums for the dashboards, which would otherwise read millions of rows for each
 -- look. A sum of which no count is known has known_ = 0: it is unknown, not 0.
 CREATE TABLE covid_daily (
@@ -28,13 +31,40 @@ CREATE UNIQUE INDEX covid_monthly_place ON covid_monthly (month, state, left(cou
 DROP INDEX covid_cases_date;
 CREATE INDEX covid_cases_date_state ON covid_cases (date, state);
 
--- A rescan, of which the first load is one, writes more rows than the sums have,
--- and keeping them with every window would make it half as slow again. Until its
--- first run ends they stay as they were before it; then covid_sum makes them anew.
+-- What the dashboards find a reject by: the state and the day of its raw document,
+-- where they are text and a day, and its reason without the values in it.
+-- +goose StatementBegin
+CREATE FUNCTION covid_reject_state(document bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+	RETURN lower(btrim(convert_from(document, 'UTF8')::jsonb ->> 'PROVINCE_STATE_NAME'));
+EXCEPTION WHEN data_exception THEN
+	RETURN NULL;
+END $$;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE FUNCTION covid_reject_day(date text) RETURNS date LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+	parts text[] := regexp_match(date, '^\s*(\d{4})-(\d{2})-(\d{2})\s*$');
+BEGIN
+	RETURN make_date(parts[1]::int, parts[2]::int, parts[3]::int);
+EXCEPTION WHEN data_exception THEN
+	RETURN NULL;
+END $$;
+-- +goose StatementEnd
+ALTER TABLE covid_rejects
+	ADD state text GENERATED ALWAYS AS (covid_reject_state(document)) STORED,
+	ADD day date GENERATED ALWAYS AS (covid_reject_day(date)) STORED,
+	ADD kind text NOT NULL GENERATED ALWAYS AS (regexp_replace(split_part(reason, ': "', 1), ' \(\d{4}-\d{2}-\d{2}\)$', '')) STORED;
+
+-- The first load, into a table without rows, would be half as slow again if it kept
+-- the sums with every window. Until the end of its first run they stay empty, as
+-- they were before it; then covid_sum makes them.
 ALTER TABLE etl_state ADD summed boolean NOT NULL DEFAULT false;
 
 -- +goose StatementBegin
 CREATE FUNCTION covid_sum() RETURNS void LANGUAGE sql SET search_path FROM CURRENT SET work_mem = '64MB' AS $$
+	LOCK TABLE etl_state IN SHARE ROW EXCLUSIVE MODE; -- in the order of a load
+	LOCK TABLE covid_cases IN SHARE MODE; -- nothing is written between the sums and summed
 	DELETE FROM covid_daily;
 	INSERT INTO covid_daily
 	SELECT date, state, count(*), coalesce(sum(new_cases), 0), count(new_cases), coalesce(sum(new_deaths), 0), count(new_deaths)
@@ -109,8 +139,6 @@ CREATE TRIGGER covid_cases_deleted AFTER DELETE ON covid_cases
 CREATE TRIGGER covid_cases_truncated AFTER TRUNCATE ON covid_cases
 	FOR EACH STATEMENT EXECUTE FUNCTION covid_summarize();
 
--- Nothing may be written between the sums and the triggers.
-LOCK TABLE covid_cases IN SHARE MODE;
 SELECT covid_sum();
 ANALYZE covid_daily, covid_monthly;
 
@@ -127,6 +155,8 @@ BEGIN
 	END LOOP;
 	EXECUTE format('ALTER FUNCTION %I.covid_summarize() OWNER TO covid_owner', place);
 	EXECUTE format('ALTER FUNCTION %I.covid_sum() OWNER TO covid_owner', place);
+	EXECUTE format('ALTER FUNCTION %I.covid_reject_state(bytea) OWNER TO covid_owner', place);
+	EXECUTE format('ALTER FUNCTION %I.covid_reject_day(text) OWNER TO covid_owner', place);
 END $$;
 -- +goose StatementEnd
 
@@ -136,6 +166,8 @@ DROP TRIGGER covid_cases_deleted ON covid_cases;
 DROP TRIGGER covid_cases_updated ON covid_cases;
 DROP TRIGGER covid_cases_inserted ON covid_cases;
 DROP FUNCTION covid_summarize(), covid_sum();
+ALTER TABLE covid_rejects DROP state, DROP day, DROP kind;
+DROP FUNCTION covid_reject_state(bytea), covid_reject_day(text);
 ALTER TABLE etl_state DROP summed;
 DROP TABLE covid_monthly, covid_daily;
 DROP INDEX covid_cases_date_state;
