@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,23 +162,25 @@ func (c *cardView) bars(rows [][]any) {
 	}
 }
 
-// lines draws the measures over the days, once wide and once for a phone.
+// lines draws the measures over the days, once wide and once for a phone. A day
+// without a row has its place too: days are as far apart as they are.
 func (c *cardView) lines(rows [][]any) error {
 	c.Rows = c.cells(rows)
 	if len(rows) < 2 {
 		return nil
 	}
-	days := make([]string, len(rows))
-	series := make([][]float64, len(c.Measures))
-	for i := range series {
-		series[i] = make([]float64, len(rows))
+	const day = 24 * time.Hour
+	first, last := rows[0][0].(time.Time), rows[len(rows)-1][0].(time.Time)
+	days := make([]string, last.Sub(first)/day+1)
+	for i := range days {
+		days[i] = first.Add(time.Duration(i) * day).Format(time.DateOnly)
 	}
-	for i, row := range rows {
-		days[i] = row[0].(time.Time).Format(time.DateOnly)
-		for j := range series {
-			series[j][i] = charts.GetNullValue()
+	series := make([][]float64, len(c.Measures))
+	for j := range series {
+		series[j] = slices.Repeat([]float64{charts.GetNullValue()}, len(days))
+		for _, row := range rows {
 			if n, known := row[1+j].(int64); known {
-				series[j][i] = float64(n)
+				series[j][row[0].(time.Time).Sub(first)/day] = float64(n)
 			}
 		}
 	}

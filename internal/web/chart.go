@@ -101,7 +101,8 @@ func short(v float64) string {
 		name string
 	}{{1e9, " B"}, {1e6, " M"}, {1e3, " k"}} {
 		if v >= unit.size || v <= -unit.size {
-			return strconv.FormatFloat(v/unit.size, 'g', 3, 64) + unit.name
+			text := strconv.FormatFloat(v/unit.size, 'f', 1, 64)
+			return strings.TrimSuffix(text, ".0") + unit.name
 		}
 	}
 	return strconv.FormatFloat(v, 'f', -1, 64)

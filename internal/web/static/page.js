@@ -60,7 +60,10 @@ document.addEventListener("pointermove", (event) => {
   const lines = path.getBBox();
   const place = (x - lines.x) / lines.width;
   if (place < -0.01 || place > 1.01) return;
-  const at = Math.min(rows.length - 1, Math.max(0, Math.round(place * (rows.length - 1))));
+  const day = (row) => Date.parse(row.cells[0].textContent);
+  const wanted = day(rows[0]) + place * (day(rows[rows.length - 1]) - day(rows[0]));
+  let at = 0;
+  rows.forEach((row, i) => { if (Math.abs(day(row) - wanted) < Math.abs(day(rows[at]) - wanted)) at = i; });
   const cells = [...rows[at].cells].map((c) => c.textContent.trim());
   const titles = [...card.querySelectorAll(".data th")].map((c) => c.textContent.trim());
   card.querySelector(".tip").textContent = cells[0] + ": " +
