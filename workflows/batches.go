@@ -151,14 +151,29 @@ func batchName(number int64, rng activities.Range) string {
 	return fmt.Sprintf("Batch %d (rows %d to %d)", number, rng.FirstRow, rng.FirstRow+int64(rng.Rows)-1)
 }
 
-// pace sets when the next batch may start so that rows per second stay below
-// the rate.
+// pace sets when the next batch may start so that rows per second stay below the
+// rate. Batches keep to a time line of their own: the server fires timers up to a
+// second late, and what was missed by that is made up for.
 func (r *ingestRun) pace(ctx workflow.Context, rows int) {
+	last := r.nextStart
 	r.nextStart = time.Time{}
-	if r.state.Rate > 0 {
-		r.nextStart = workflow.Now(ctx).Add(time.Duration(float64(rows) / float64(r.state.Rate) * float64(time.Second)))
+	if r.state.Rate <= 0 {
+		return
 	}
+	from := workflow.Now(ctx)
+	// A run that began before there was a time line goes on without.
+	if !last.IsZero() && workflow.GetVersion(ctx, "steady-rate", workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		if earliest := from.Add(-paceSlack); last.Before(earliest) {
+			last = earliest
+		}
+		from = last
+	}
+	r.nextStart = from.Add(time.Duration(float64(rows) / float64(r.state.Rate) * float64(time.Second)))
 }
+
+// paceSlack is how much of the time line is made up for at most: more than a timer
+// is late, and little after a pause.
+const paceSlack = 2 * time.Second
 
 // advance moves the checkpoint over the batches that are done without a gap.
 func (r *ingestRun) advance(ctx workflow.Context, newest *batch) {
