@@ -116,9 +116,9 @@ const (
 func (a *Dashboards) ApplyCollection(ctx context.Context, in CollectionInput) (AppliedCollection, error) {
 	defer keepAlive(ctx, silent)()
 	out := AppliedCollection{Applied: Applied{What: "collection", Name: dashboards.Title, Done: Same}}
-	found, ok, err := a.Metabase.FindCollection(ctx, keyCollection, dashboards.Title)
+	id, ok, err := a.Metabase.FindCollection(ctx, keyCollection, dashboards.Title)
 	if err != nil || ok {
-		out.ID = found.ID
+		out.ID = id
 		return out, classify(err)
 	}
 	out.Done = Created

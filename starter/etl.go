@@ -88,15 +88,11 @@ func (a *app) triggerETL(ctx context.Context, c client.Client) (id, runID string
 func (a *app) awaitRun(ctx context.Context, s *schedule, known map[string]string) (id, runID string, err error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	late, said, triggered := time.After(sayLateAfter), false, time.Now()
-	overdue := false
+	began, triggered, said := time.Now(), time.Now(), false
 	for {
 		select {
 		case <-ctx.Done():
 			return "", "", errors.New("interrupted before the new run began: it begins when the one under way has ended")
-		case <-late:
-			overdue = true
-			continue
 		case <-tick.C:
 		}
 		now, err := s.describe(ctx)
@@ -110,7 +106,7 @@ func (a *app) awaitRun(ctx context.Context, s *schedule, known map[string]string
 		}
 		switch {
 		case len(now.GetInfo().GetRunningWorkflows()) > 0:
-			if overdue && !said {
+			if !said && time.Since(began) > sayLateAfter {
 				said = true
 				fmt.Fprintln(a.errOut, "The new run begins when the one under way has ended: waiting.")
 			}

@@ -241,28 +241,31 @@ func (s *schedule) trigger(ctx context.Context) error {
 }
 
 // await looks at the schedule until a condition holds. A patch that is not yet
-// carried out is replaced by the next one, so each is waited for.
-func (s *schedule) await(ctx context.Context, holds func(*workflowservice.DescribeScheduleResponse) bool) (bool, error) {
+// carried out is replaced by the next one, so each is waited for. errPatchLost when
+// the condition does not hold in time.
+func (s *schedule) await(ctx context.Context, holds func(*workflowservice.DescribeScheduleResponse) bool) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	late := time.After(patchWithin)
 	for {
 		d, err := s.describe(ctx)
-		if err != nil {
-			return false, err
-		}
-		if holds(d) {
-			return true, nil
+		if err != nil || holds(d) {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return false, errors.New("interrupted before the schedule showed the change: look with `starter schedule show`")
+			return errors.New("interrupted before the schedule showed the change: look with `starter schedule show`")
 		case <-late:
-			return false, nil
+			return errPatchLost
 		case <-tick.C:
 		}
 	}
 }
+
+// patchWithin is how long the server may take to carry out a patch.
+const patchWithin = 15 * time.Second
+
+var errPatchLost = errors.New("the schedule does not show the change: the server may be busy, or another change took its place; look with `starter schedule show` and try again")
 
 // error says what could not be done to the schedule.
 func (*schedule) error(verb string, err error) error {

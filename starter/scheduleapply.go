@@ -82,12 +82,9 @@ type change struct {
 // somebody else's change at the same moment has undone.
 func (a *app) applySchedule(ctx context.Context, s *schedule, dryRun bool) (applied, error) {
 	for try := 1; ; try++ {
-		done, lost, err := a.applyOnce(ctx, s, dryRun)
-		if err != nil || !lost {
+		done, err := a.applyOnce(ctx, s, dryRun)
+		if !errors.Is(err, errPatchLost) || try == applyTries {
 			return done, err
-		}
-		if try == applyTries {
-			return done, errPatchLost
 		}
 	}
 }
@@ -95,22 +92,22 @@ func (a *app) applySchedule(ctx context.Context, s *schedule, dryRun bool) (appl
 // applyTries is how often apply tries against changes of others.
 const applyTries = 3
 
-// applyOnce reconciles the schedule once. lost tells that the server has not taken
+// applyOnce reconciles the schedule once. errPatchLost when the server has not taken
 // the change: it drops one that was made from an older state, without an error.
-func (a *app) applyOnce(ctx context.Context, s *schedule, dryRun bool) (done applied, lost bool, err error) {
-	done = applied{Schedule: workflows.ScheduleID, Changes: []change{}}
+func (a *app) applyOnce(ctx context.Context, s *schedule, dryRun bool) (applied, error) {
+	done := applied{Schedule: workflows.ScheduleID, Changes: []change{}}
 	want, err := a.wantedSchedule()
 	if err != nil {
-		return done, false, err
+		return done, err
 	}
 	if err := errors.Join(a.checkAttributes(ctx, s), a.checkWarehouse(ctx)); err != nil {
-		return done, false, err
+		return done, err
 	}
 	now, err := s.describe(ctx)
 	switch {
 	case errors.Is(err, errNoSchedule):
 		if done.Done = "would be created"; dryRun {
-			return done, false, nil
+			return done, nil
 		}
 		done.Done = "created"
 		_, err := s.service.CreateSchedule(ctx, &workflowservice.CreateScheduleRequest{
@@ -118,25 +115,25 @@ func (a *app) applyOnce(ctx context.Context, s *schedule, dryRun bool) (done app
 		})
 		var already *serviceerror.WorkflowExecutionAlreadyStarted
 		if errors.As(err, &already) { // by another apply at the same time
-			return done, true, nil
+			return done, errPatchLost
 		}
 		if err != nil {
-			return done, false, fmt.Errorf("create the schedule: %w", err)
+			return done, fmt.Errorf("create the schedule: %w", err)
 		}
-		return done, false, nil
+		return done, nil
 	case err != nil:
-		return done, false, err
+		return done, err
 	}
 	if done.Changes, err = differences(now.GetSchedule(), want); err != nil {
-		return done, false, err
+		return done, err
 	}
 	switch {
 	case len(done.Changes) == 0:
 		done.Done = "nothing to change"
-		return done, false, nil
+		return done, nil
 	case dryRun:
 		done.Done = "would be updated"
-		return done, false, nil
+		return done, nil
 	}
 	done.Done = "updated"
 	want.State = keptState(now.GetSchedule())
@@ -145,13 +142,12 @@ func (a *app) applyOnce(ctx context.Context, s *schedule, dryRun bool) (done app
 		ConflictToken: now.GetConflictToken(),
 	})
 	if err != nil {
-		return done, false, s.error("update", err)
+		return done, s.error("update", err)
 	}
-	taken, err := s.await(ctx, func(d *workflowservice.DescribeScheduleResponse) bool {
+	return done, s.await(ctx, func(d *workflowservice.DescribeScheduleResponse) bool {
 		left, err := differences(d.GetSchedule(), want)
 		return err == nil && len(left) == 0
 	})
-	return done, !taken, err
 }
 
 // keptState is what of the schedule's state is the operator's.

@@ -52,12 +52,11 @@ func (a *app) serve(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	servers, err := a.servers()
+	servers, err := a.servers(db)
 	if err != nil {
 		return err
 	}
 	defer servers.Temporal.Close()
-	servers.Warehouse = db
 	s := &web.Server{DB: db, Log: slog.New(slog.NewTextHandler(a.errOut, nil)),
 		Look: func(ctx context.Context) health.Status { return health.Gather(ctx, servers) }}
 	return s.Serve(ctx, l)

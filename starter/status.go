@@ -35,7 +35,17 @@ says what to do), 2 usage or configuration.`,
 		Example: "  starter status\n  starter status --watch\n  starter status --json | jq '.problems[].text'",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			servers, err := a.servers()
+			url, err := a.databaseURL()
+			if err != nil {
+				return err
+			}
+			// It stays open until the process ends: closing waits for a server that does
+			// not answer.
+			db, err := warehouse.New(url)
+			if err != nil {
+				return usageError{err}
+			}
+			servers, err := a.servers(db)
 			if err != nil {
 				return err
 			}
@@ -57,18 +67,11 @@ says what to do), 2 usage or configuration.`,
 	return c
 }
 
-// servers gives the clients; none of them is connected yet. The warehouse stays
-// open until the process ends: closing waits for a server that does not answer.
-func (a *app) servers() (health.Servers, error) {
-	var s health.Servers
-	if a.cfg.Database.URL == "" {
-		return s, usagef("DATABASE_URL is not set: the address of the warehouse (`source .dev/env` sets that of the local stack)")
-	}
+// servers gives the clients beside that of the warehouse; none of them is
+// connected yet.
+func (a *app) servers(db *warehouse.DB) (health.Servers, error) {
+	s := health.Servers{Index: a.cfg.Index, TaskQueue: temporalclient.TaskQueue, Warehouse: db}
 	var err error
-	s.Index, s.TaskQueue = a.cfg.Index, temporalclient.TaskQueue
-	if s.Warehouse, err = warehouse.New(a.cfg.Database.URL.Reveal()); err != nil {
-		return s, usageError{err}
-	}
 	s.Search, err = search.New(search.Config{
 		URL: a.cfg.Elasticsearch.URL, Username: a.cfg.Username, Password: a.cfg.Password.Reveal(),
 		APIKey: a.cfg.APIKey.Reveal(), CAFile: a.cfg.CAFile,

@@ -140,15 +140,15 @@ func (p *provisioning) writes(since int) []metabasefake.Request { return p.fake.
 // collection and page are what the runs made.
 func (p *provisioning) page() (collection int, d metabase.Dashboard) {
 	p.Helper()
-	found, ok, err := p.client.FindCollection(p.Context(), "collection", "")
+	collection, ok, err := p.client.FindCollection(p.Context(), "collection", "")
 	if err != nil || !ok {
 		p.Fatalf("the collection: %t, %v", ok, err)
 	}
-	d, ok, err = p.client.FindDashboard(p.Context(), found.ID, "dashboard", "")
+	d, ok, err = p.client.FindDashboard(p.Context(), collection, "dashboard", "")
 	if err != nil || !ok {
 		p.Fatalf("the dashboard: %t, %v", ok, err)
 	}
-	return found.ID, d
+	return collection, d
 }
 
 // place gives where a card is on the dashboard.

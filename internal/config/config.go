@@ -162,14 +162,7 @@ func parse(into any) []error {
 var indexName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,199}$`)
 
 func (e *Elasticsearch) check() []error {
-	var errs []error
-	u, err := url.Parse(e.URL)
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
-		errs = append(errs, errors.New("ELASTICSEARCH_URL is not an http or https address such as http://127.0.0.1:9200"))
-	case u.User != nil:
-		errs = append(errs, errors.New("ELASTICSEARCH_URL holds a user: set ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD instead"))
-	}
+	errs := []error{checkAddress("ELASTICSEARCH", e.URL, "http://127.0.0.1:9200")}
 	if !indexName.MatchString(e.Index) {
 		errs = append(errs, fmt.Errorf("ELASTICSEARCH_INDEX is %q: lower-case letters, digits, . _ - and at most 200 characters", e.Index))
 	}
@@ -210,12 +203,18 @@ func (d *Database) check() []error {
 }
 
 func (m MetabaseAddress) check() error {
-	u, err := url.Parse(m.URL)
+	return checkAddress("METABASE", m.URL, "http://127.0.0.1:3000")
+}
+
+// checkAddress refuses what is no address of a server, or holds a log-in. The
+// server's variables begin with its name.
+func checkAddress(server, address, example string) error {
+	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
-		return errors.New("METABASE_URL is not an http or https address such as http://127.0.0.1:3000")
+		return fmt.Errorf("%s_URL is not an http or https address such as %s", server, example)
 	case u.User != nil:
-		return errors.New("METABASE_URL holds a user: set METABASE_USERNAME and METABASE_PASSWORD instead")
+		return fmt.Errorf("%[1]s_URL holds a user: set %[1]s_USERNAME and %[1]s_PASSWORD instead", server)
 	}
 	return nil
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 )
 
@@ -27,11 +25,7 @@ func Axe(ctx context.Context, root string, say func(format string, args ...any))
 	sum := sha256.Sum256(pins)
 	folder, err := in.install("axe-"+hex.EncodeToString(sum[:6]), func(dir string) error {
 		in.say("Fetching axe-core for the browser tests with Maven (once)")
-		mvn, err := exec.LookPath("mvn")
-		if err != nil {
-			return errors.New("no mvn on the PATH: install Maven, it fetches axe-core")
-		}
-		return in.run(ctx, "fetch axe-core", dir, mvn, "-q", "-B", "-ntp", "-f", pom, "-Ddest="+dir, "process-resources")
+		return in.fetch(ctx, "axe-core", pom, dir, "-Ddest="+dir)
 	})
 	return filepath.Join(folder, "axe.min.js"), err
 }

@@ -15,9 +15,10 @@ import (
 // Exec runs a command with servers of its own, on free ports and with fresh data
 // in the state folder's test, and stops them when it has ended. The command finds
 // them in TEST_ELASTICSEARCH_URL, TEST_DATABASE_URL, TEST_TEMPORAL_ADDRESS and
-// TEST_TEMPORAL_UI, a browser in TEST_CHROMIUM, the script axe-core in TEST_AXE,
-// and what CLI makes in TEST_TEMPORAL_CLI and TEST_TCTL. It gives the exit status of the command; an
-// error means that it was not run.
+// TEST_TEMPORAL_UI, what CLI makes in TEST_TEMPORAL_CLI and TEST_TCTL and, where the
+// servers are not durable, a browser in TEST_CHROMIUM and the script axe-core in
+// TEST_AXE. It gives the exit status of the command; an error means that it was not
+// run.
 func (s *Stack) Exec(ctx context.Context, command []string) (status int, err error) {
 	unlock, err := s.lockTests()
 	if err != nil {
@@ -31,13 +32,11 @@ func (s *Stack) Exec(ctx context.Context, command []string) (status int, err err
 	if err != nil {
 		return 0, err
 	}
-	browser, err := Browser(ctx, s.Root, note)
-	if err != nil {
-		return 0, err
-	}
-	axe, err := Axe(ctx, s.Root, note)
-	if err != nil {
-		return 0, err
+	var forPages []string
+	if !s.Durable { // what runs on durable servers measures and looks at no page
+		if forPages, err = s.toolsForPages(ctx); err != nil {
+			return 0, err
+		}
 	}
 	servers, err := s.startTest(ctx, tools)
 	defer func() { err = errors.Join(err, s.stopTest(servers)) }()
@@ -46,15 +45,13 @@ func (s *Stack) Exec(ctx context.Context, command []string) (status int, err err
 	}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = s.Out, os.Stderr
-	cmd.Env = append(os.Environ(),
+	cmd.Env = append(append(os.Environ(), forPages...),
 		"TEST_ELASTICSEARCH_URL=http://"+servers[0].Addr(),
 		"TEST_DATABASE_URL="+PostgresURL(servers[1].Addr(), "", Database),
 		"TEST_TEMPORAL_ADDRESS="+servers[2].Addr(),
 		"TEST_TEMPORAL_CLI="+s.cliPath("temporal"),
 		"TEST_TCTL="+s.cliPath("tctl"),
 		"TEST_TEMPORAL_UI="+servers[2].UIURL(),
-		"TEST_CHROMIUM="+browser,
-		"TEST_AXE="+axe,
 	)
 	inGroup(cmd)
 	err = cmd.Run()
@@ -68,6 +65,19 @@ func (s *Stack) Exec(ctx context.Context, command []string) (status int, err err
 		return 0, fmt.Errorf("run %s: %w", command[0], err)
 	}
 	return 0, nil
+}
+
+// toolsForPages installs what tests look at pages with, and gives its variables.
+func (s *Stack) toolsForPages(ctx context.Context) ([]string, error) {
+	browser, err := Browser(ctx, s.Root, note)
+	if err != nil {
+		return nil, err
+	}
+	axe, err := Axe(ctx, s.Root, note)
+	if err != nil {
+		return nil, err
+	}
+	return []string{"TEST_CHROMIUM=" + browser, "TEST_AXE=" + axe}, nil
 }
 
 // note prints to standard error: standard output is the command's alone.

@@ -47,14 +47,8 @@ func (in installer) servers(ctx context.Context, java jdk) (string, error) {
 	sum := sha256.Sum256([]byte(string(pins) + launcher + platform))
 	return in.install("servers-"+hex.EncodeToString(sum[:6]), func(dir string) error {
 		in.say("Fetching Elasticsearch and PostgreSQL with Maven (60 MB, once)")
-		mvn, err := exec.LookPath("mvn")
-		if err != nil {
-			return errors.New("no mvn on the PATH: install Maven, it fetches Elasticsearch and PostgreSQL")
-		}
 		fetched := filepath.Join(dir, "fetched")
-		err = in.run(ctx, "fetch Elasticsearch and PostgreSQL", dir, mvn,
-			"-q", "-B", "-ntp", "-f", pom, "-Ddest="+fetched, "-Dpostgres.platform="+platform, "process-resources")
-		if err != nil {
+		if err := in.fetch(ctx, "Elasticsearch and PostgreSQL", pom, dir, "-Ddest="+fetched, "-Dpostgres.platform="+platform); err != nil {
 			return err
 		}
 		if err := layOutElasticsearch(ctx, java, fetched, filepath.Join(dir, "elasticsearch")); err != nil {
@@ -65,6 +59,16 @@ func (in installer) servers(ctx context.Context, java jdk) (string, error) {
 		}
 		return os.RemoveAll(fetched)
 	})
+}
+
+// fetch has Maven fetch what a file of pins names.
+func (in installer) fetch(ctx context.Context, what, pom, dir string, definitions ...string) error {
+	mvn, err := exec.LookPath("mvn")
+	if err != nil {
+		return errors.New("no mvn on the PATH: install Maven, it fetches " + what)
+	}
+	args := append([]string{"-q", "-B", "-ntp", "-f", pom}, definitions...)
+	return in.run(ctx, "fetch "+what, dir, mvn, append(args, "process-resources")...)
 }
 
 // pluginDescriptor makes a folder of jars a module of Elasticsearch. Without a

@@ -72,7 +72,7 @@ func TestFinding(t *testing.T) {
 		ids = append(ids, id)
 	}
 	for key, want := range map[string]int{"collection": ids[1], "another": ids[0]} {
-		if got, found, err := c.FindCollection(t.Context(), key, "Stats"); err != nil || !found || got.ID != want {
+		if got, found, err := c.FindCollection(t.Context(), key, "Stats"); err != nil || !found || got != want {
 			t.Errorf("%s: %+v, %t, %v; want %d", key, got, found, err, want)
 		}
 	}

@@ -8,15 +8,10 @@ import (
 	"slices"
 )
 
-// Collection is a folder at the top, of nobody's own.
-type Collection struct {
-	ID   int
-	Name string
-}
-
-// FindCollection gives the collection that carries the mark's key, wherever a
-// person has moved or renamed it to, or else the oldest of that name at the top.
-func (c *Client) FindCollection(ctx context.Context, key, name string) (Collection, bool, error) {
+// FindCollection gives the id of the collection, of nobody's own, that carries the
+// mark's key, wherever a person has moved or renamed it to, or else of the oldest of
+// that name at the top.
+func (c *Client) FindCollection(ctx context.Context, key, name string) (id int, found bool, err error) {
 	var in []struct {
 		ID          json.RawMessage // the root's is text
 		Name        string
@@ -26,27 +21,33 @@ func (c *Client) FindCollection(ctx context.Context, key, name string) (Collecti
 		Location    string // "/" at the top
 	}
 	if err := c.call(ctx, "list Metabase's collections", http.MethodGet, "/api/collection", nil, &in); err != nil {
-		return Collection{}, false, err
+		return 0, false, err
 	}
-	var marked, named []Collection
+	var marked, named []int
 	for _, one := range in {
-		found := Collection{Name: one.Name}
-		if json.Unmarshal(one.ID, &found.ID) != nil || one.Archived || one.Owner != nil {
+		var id int
+		if json.Unmarshal(one.ID, &id) != nil || one.Archived || one.Owner != nil {
 			continue
 		}
 		if _, mark := cutMark(one.Description); mark.Key == key {
-			marked = append(marked, found)
+			marked = append(marked, id)
 		} else if one.Name == name && one.Location == "/" {
-			named = append(named, found)
+			named = append(named, id)
 		}
 	}
-	oldest := func(a, b Collection) int { return a.ID - b.ID }
-	slices.SortFunc(marked, oldest)
-	slices.SortFunc(named, oldest)
-	for _, found := range append(marked, named...) {
-		return found, true, nil
+	id, found = oldest(marked, named)
+	return id, found, nil
+}
+
+// oldest gives the oldest of the marked objects or else, where none is, of those
+// that only have the name.
+func oldest(marked, named []int) (id int, found bool) {
+	for _, ids := range [][]int{marked, named} {
+		if len(ids) > 0 {
+			return slices.Min(ids), true
+		}
 	}
-	return Collection{}, false, nil
+	return 0, false
 }
 
 // CreateCollection makes a collection at the top.
@@ -95,10 +96,6 @@ func (c *Client) findItem(ctx context.Context, collection int, kind, key, name s
 		}
 		offset, total = offset+len(in.Data), in.Total
 	}
-	slices.Sort(marked)
-	slices.Sort(named)
-	for _, id := range append(marked, named...) {
-		return id, true, nil
-	}
-	return 0, false, nil
+	id, found = oldest(marked, named)
+	return id, found, nil
 }

@@ -62,13 +62,9 @@ type barView struct {
 func (b barView) Width() int { return b.To - b.From }
 
 func (c *cardView) read(ctx context.Context, db *warehouse.DB, choice dashboards.Choice, number int) error {
-	sql, args, err := dashboards.Compile(c.SQL, choice)
+	rows, err := rowsOf(ctx, db, c.Card, c.SQL, choice)
 	if err != nil {
-		return fmt.Errorf("card %q: %w", c.Title, err)
-	}
-	_, rows, err := db.Query(ctx, sql, args...)
-	if err != nil {
-		return fmt.Errorf("card %q: %w", c.Title, err)
+		return err
 	}
 	query := queryOf(choice)
 	c.CSV, c.Total = address("/cards/"+c.Name+".csv", query), len(rows)
@@ -95,6 +91,19 @@ func (c *cardView) read(ctx context.Context, db *warehouse.DB, choice dashboards
 		c.Rows = c.cells(rows)
 	}
 	return err
+}
+
+// rowsOf runs one of a card's statements with the filters.
+func rowsOf(ctx context.Context, db *warehouse.DB, card dashboards.Card, sql string, choice dashboards.Choice) ([][]any, error) {
+	sql, args, err := dashboards.Compile(sql, choice)
+	if err != nil {
+		return nil, fmt.Errorf("card %q: %w", card.Title, err)
+	}
+	_, rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("card %q: %w", card.Title, err)
+	}
+	return rows, nil
 }
 
 func pagesOf(total, number int, address func(int) string) pagesView {

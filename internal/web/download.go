@@ -25,16 +25,11 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	sql, columns := card.Full()
-	sql, args, err := dashboards.Compile(sql, choice)
-	if err != nil {
-		s.failed(w, r, err)
-		return
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
 	defer cancel()
-	_, rows, err := s.DB.Query(ctx, sql, args...)
+	rows, err := rowsOf(ctx, s.DB, card, sql, choice)
 	if err != nil {
-		s.failed(w, r, fmt.Errorf("card %q: %w", card.Title, err))
+		s.failed(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
