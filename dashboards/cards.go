@@ -22,13 +22,25 @@ var (
 	casesByState string
 	//go:embed quality_by_state.sql
 	qualityByState string
+	//go:embed rejects.sql
+	rejects string
 	//go:embed rejects_by_reason.sql
 	rejectsByReason string
 	//go:embed freshness.sql
 	freshness string
 	//go:embed etl_runs.sql
 	etlRuns string
+
+	// What some cards show a part of.
+	//go:embed all_cases.sql
+	allCases string
+	//go:embed all_deaths.sql
+	allDeaths string
 )
+
+// Rejects gives the statement of the rejected records, in no order; the filters act
+// on it.
+func Rejects() string { return rejects }
 
 // Cards gives the cards tab by tab, from the top left to the bottom right.
 func Cards() []Card {
@@ -40,7 +52,7 @@ func overviewCards() []Card {
 		{
 			Name:        "total_records",
 			Title:       "Total Covid Records count",
-			Description: "How many records the warehouse holds.",
+			Description: "How many records there are.",
 			SQL:         totalRecords,
 			Columns:     []Column{{"total_records", "Records", Count}},
 			Chart:       Number,
@@ -49,7 +61,7 @@ func overviewCards() []Card {
 		{
 			Name:        "latest_record",
 			Title:       "Latest Covid Record",
-			Description: "The newest report date of any record.",
+			Description: "The newest report date among them.",
 			SQL:         latestRecord,
 			Columns:     []Column{{"latest_record", "Report date", Day}},
 			Chart:       Number,
@@ -58,11 +70,13 @@ func overviewCards() []Card {
 		{
 			Name:        "cases_by_county",
 			Title:       "Total cases per county",
-			Description: "The sum of new cases of the nine largest counties and of all others.",
+			Description: "The sum of new cases of the nine largest counties and of all others. Records that name no county are not in it.",
 			SQL:         "WITH counties AS (\n" + casesByCounty + ")\n" + topCounties,
 			Columns:     []Column{{"county", "County", Text}, {"new_cases", "Cases", Count}},
 			Chart:       Donut,
 			Dimension:   "county", Measures: []string{"new_cases"},
+			Sum:   "cases in counties",
+			Whole: allCases, Rest: "Records that name no county hold %s cases beside these.",
 			List:        casesByCounty,
 			ListColumns: []Column{{"county", "County", Text}, {"state", "State", Text}, {"new_cases", "Cases", Count}},
 			Tab:         Overview, Column: 0, Row: 4, Width: 12, Height: 11,
@@ -70,22 +84,24 @@ func overviewCards() []Card {
 		{
 			Name:        "deaths_by_state",
 			Title:       "Total deaths per state",
-			Description: "The sum of new deaths of each state.",
+			Description: "The sum of new deaths of each state. Records that name no state are not in it.",
 			SQL:         deathsByState,
 			Columns:     []Column{{"state", "State", Text}, {"new_deaths", "Deaths", Count}},
 			Chart:       Bars,
 			Dimension:   "state", Measures: []string{"new_deaths"},
+			Whole: allDeaths, Rest: "Records that name no state hold %s deaths beside these.",
 			Tab: Overview, Column: 12, Row: 4, Width: 12, Height: 11,
 		},
 		{
 			Name:        "overview",
 			Title:       "Covid Records Overview",
-			Description: "The newest 2,000 records. Negative counts are corrections; a blank is unknown.",
+			Description: "The newest 2,000 records. A negative count is a correction, an unknown one is not a number. A record that names no state is of a whole country.",
 			SQL:         overview,
 			Columns: []Column{{"date", "Report date", Day}, {"state", "State", Text}, {"county", "County", Text},
 				{"new_cases", "New cases", Count}, {"new_deaths", "New deaths", Count}},
 			Chart: Table,
-			Tab:   Overview, Column: 0, Row: 15, Width: GridColumns, Height: 9,
+			Whole: totalRecords, Rest: "%s older records are not listed.",
+			Tab: Overview, Column: 0, Row: 15, Width: GridColumns, Height: 9,
 		},
 	}
 }
@@ -95,7 +111,7 @@ func trendCards() []Card {
 		{
 			Name:        "cases_by_day",
 			Title:       "New cases over time",
-			Description: "New cases of each report date, and their average over the seven days up to it.",
+			Description: "New cases of each report date, of every record, and their average over the seven days up to it.",
 			SQL:         casesByDay,
 			Columns:     []Column{{"date", "Report date", Day}, {"new_cases", "New cases", Count}, {"seven_day_average", "7-day average", Count}},
 			Chart:       Line,
@@ -105,11 +121,12 @@ func trendCards() []Card {
 		{
 			Name:        "cases_by_state",
 			Title:       "Total cases per state",
-			Description: "The states by the sum of their new cases, highest first.",
+			Description: "The states by the sum of their new cases, highest first. Records that name no state are not in it.",
 			SQL:         casesByState,
 			Columns:     []Column{{"state", "State", Text}, {"new_cases", "Cases", Count}},
 			Chart:       Bars,
 			Dimension:   "state", Measures: []string{"new_cases"},
+			Whole: allCases, Rest: "Records that name no state hold %s cases beside these.",
 			Tab: Trends, Column: 0, Row: 9, Width: GridColumns, Height: 12,
 		},
 	}
@@ -136,7 +153,7 @@ func qualityCards() []Card {
 		{
 			Name:        "quality_by_state",
 			Title:       "Records and unknown counts per state",
-			Description: "The days that each state reported, and how many of its records leave a count blank.",
+			Description: "The days that each state reported, and how many of its records leave a count blank. The last line has the records that name no state.",
 			SQL:         qualityByState,
 			Columns: []Column{{"state", "State", Text}, {"records", "Records", Count}, {"first_day", "First day", Day},
 				{"last_day", "Last day", Day}, {"unknown_cases", "Unknown cases", Count}, {"unknown_deaths", "Unknown deaths", Count}},
@@ -147,7 +164,7 @@ func qualityCards() []Card {
 			Name:        "rejects_by_reason",
 			Title:       "Rejected records by reason",
 			Description: "Records whose values the transform refused. They are not part of any other number. A filter finds those whose state and day some sound record has too.",
-			SQL:         rejectsByReason,
+			SQL:         "WITH rejects AS (\n" + rejects + ")\n" + rejectsByReason,
 			Columns:     []Column{{"reason", "Reason", Text}, {"records", "Records", Count}},
 			Chart:       Table,
 			Tab:         Quality, Column: 14, Row: 3, Width: 10, Height: 10,

@@ -12,7 +12,7 @@ WITH days AS MATERIALIZED (
 	SELECT state, county, sum(records) AS records, sum(new_cases) AS new_cases, sum(known_cases) AS known
 	FROM covid_monthly
 	WHERE month IN (SELECT month FROM months WHERE mostly)
-		[[AND state IN (SELECT state FROM covid_daily WHERE {{state}})]]
+		[[AND coalesce(state, '') IN (SELECT coalesce(state, '') FROM covid_daily WHERE {{state}})]]
 	GROUP BY state, county
 	UNION ALL
 	SELECT c.state, c.county, sum(d.sign), coalesce(sum(d.sign * c.new_cases::bigint), 0), coalesce(sum(d.sign) FILTER (WHERE c.new_cases IS NOT NULL), 0)
@@ -22,7 +22,7 @@ WITH days AS MATERIALIZED (
 		WHERE wanted <> mostly
 	) AS d JOIN covid_cases AS c USING (date)
 	WHERE c.county IS NOT NULL
-		[[AND c.state IN (SELECT state FROM covid_daily WHERE {{state}})]]
+		[[AND coalesce(c.state, '') IN (SELECT coalesce(state, '') FROM covid_daily WHERE {{state}})]]
 	GROUP BY c.state, c.county
 )
 SELECT county, state, CASE WHEN sum(known) > 0 THEN sum(new_cases)::bigint END AS new_cases

@@ -1,12 +1,15 @@
 -- The average is over the days with a known count among the seven that end with
--- the day, also over those before the chosen range.
+-- the day, also over those before the chosen range. The first six days have none:
+-- what was before them is unknown.
 WITH days AS (
 	SELECT date, true [[AND {{date}}]] AS wanted, CASE WHEN sum(known_cases) > 0 THEN sum(new_cases)::bigint END AS new_cases
 	FROM covid_daily
 	WHERE true [[AND {{state}}]]
 	GROUP BY date
 ), averaged AS (
-	SELECT *, round(avg(new_cases) OVER (ORDER BY date RANGE BETWEEN '6 days' PRECEDING AND CURRENT ROW))::bigint AS seven_day_average
+	SELECT *, CASE WHEN date >= min(date) OVER () + 6
+		THEN round(avg(new_cases) OVER (ORDER BY date RANGE BETWEEN '6 days' PRECEDING AND CURRENT ROW))::bigint
+		END AS seven_day_average
 	FROM days
 )
 SELECT date, new_cases, seven_day_average

@@ -9,6 +9,7 @@ import (
 // Choice is what the filters are set to; a zero value chooses everything.
 type Choice struct {
 	States      []string
+	NoState     bool      // the records that name no state, too
 	Since, Till time.Time // days, both included; zero leaves that end open
 }
 
@@ -44,7 +45,7 @@ func Compile(sql string, choice Choice) (compiled string, args []any, err error)
 func (c Choice) sets(filter string) bool {
 	switch filter {
 	case State:
-		return len(c.States) > 0
+		return len(c.States) > 0 || c.NoState
 	case Date:
 		return !c.Since.IsZero() || !c.Till.IsZero()
 	}
@@ -62,12 +63,24 @@ type compiler struct {
 func (c *compiler) condition(filter string) string {
 	if c.done[filter] == "" {
 		if filter == State {
-			c.done[filter] = FilterTable + ".state = ANY(" + c.argument(c.choice.States) + "::text[])"
+			c.done[filter] = c.states()
 		} else {
 			c.done[filter] = FilterTable + ".date BETWEEN " + c.day(c.choice.Since, "-infinity") + " AND " + c.day(c.choice.Till, "infinity")
 		}
 	}
 	return c.done[filter]
+}
+
+func (c *compiler) states() string {
+	const none = FilterTable + ".state IS NULL"
+	if len(c.choice.States) == 0 {
+		return none
+	}
+	named := FilterTable + ".state = ANY(" + c.argument(c.choice.States) + "::text[])"
+	if c.choice.NoState {
+		return "(" + named + " OR " + none + ")"
+	}
+	return named
 }
 
 // day gives a parameter of a day, or the open end.

@@ -68,6 +68,12 @@ type Card struct {
 	// Measures the columns of its numbers, one a line.
 	Dimension string
 	Measures  []string
+	// Sum says what the number in the middle of a donut is.
+	Sum string
+	// Whole gives the number that the card's rows, or the sum of its first measure,
+	// are a part of; Rest says what the difference is, with %s for it. "" where the
+	// rows are everything.
+	Whole, Rest string
 	// Unfiltered says why no filter acts on the card; "" where all of them do.
 	Unfiltered string
 	// List is the whole list of which SQL shows the beginning, and ListColumns its

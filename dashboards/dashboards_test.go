@@ -80,6 +80,9 @@ func TestCharts(t *testing.T) {
 		if _, there := kinds[c.Dimension]; c.Dimension != "" && !there {
 			t.Errorf("%s: no column %s", c.Title, c.Dimension)
 		}
+		if (c.Sum != "") != (c.Chart == dashboards.Donut) || (c.Whole != "") != (strings.Count(c.Rest, "%s") == 1) {
+			t.Errorf("%s: in the middle %q, the rest %q", c.Title, c.Sum, c.Rest)
+		}
 		for _, measure := range c.Measures {
 			if kinds[measure] != dashboards.Count {
 				t.Errorf("%s: %s is no count", c.Title, measure)
@@ -129,6 +132,9 @@ func TestCompile(t *testing.T) {
 		"both": {both, dashboards.Choice{States: []string{"Ohio"}, Since: since, Till: till},
 			"a AND covid_daily.state = ANY($1::text[]) b AND\ncovid_daily.date BETWEEN $2::date AND $3::date OR covid_daily.state = ANY($1::text[]) c",
 			[]any{[]string{"Ohio"}, since, till}},
+		"no state": {"[[{{state}}]]", dashboards.Choice{NoState: true}, "covid_daily.state IS NULL", nil},
+		"a state and none": {"[[{{state}}]]", dashboards.Choice{States: []string{"Ohio"}, NoState: true},
+			"(covid_daily.state = ANY($1::text[]) OR covid_daily.state IS NULL)", []any{[]string{"Ohio"}}},
 		"open end": {"[[{{date}}]]", dashboards.Choice{Since: since}, "covid_daily.date BETWEEN $1::date AND 'infinity'::date", []any{since}},
 		"open begin": {"[[{{date}}]] [[{{date}}]]", dashboards.Choice{Till: till},
 			"covid_daily.date BETWEEN '-infinity'::date AND $1::date covid_daily.date BETWEEN '-infinity'::date AND $1::date", []any{till}},

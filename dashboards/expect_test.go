@@ -35,7 +35,10 @@ func cases(r record) *int32  { return r.newCases }
 func deaths(r record) *int32 { return r.newDeaths }
 
 func (w world) hasState(r record) bool {
-	return len(w.choice.States) == 0 || slices.Contains(w.choice.States, r.state)
+	if r.state == "" {
+		return w.choice.NoState || len(w.choice.States) == 0
+	}
+	return slices.Contains(w.choice.States, r.state) || len(w.choice.States) == 0 && !w.choice.NoState
 }
 
 func (w world) hasDay(d time.Time) bool {
@@ -67,6 +70,32 @@ func (w world) overview() []string {
 		lines = append(lines, line(r.date.Format(time.DateOnly), known(r.state), known(r.county), value(r.newCases), value(r.newDeaths)))
 	}
 	return lines
+}
+
+// wholeColumns and whole are what a card is a part of: all records, or the sum of
+// its measure over them.
+func wholeColumns(c dashboards.Card) []dashboards.Column {
+	if len(c.Measures) == 0 {
+		return []dashboards.Column{{Name: "total_records"}}
+	}
+	return []dashboards.Column{{Name: c.Measures[0]}}
+}
+
+func (w world) whole(c dashboards.Card) (n int64) {
+	for _, r := range w.chosen() {
+		of := r.newCases
+		switch {
+		case len(c.Measures) == 0:
+			n++
+			continue
+		case c.Measures[0] == "new_deaths":
+			of = r.newDeaths
+		}
+		if of != nil {
+			n += int64(*of)
+		}
+	}
+	return n
 }
 
 // place is a county, or with the county empty a state.
@@ -130,7 +159,11 @@ func (w world) byDay() []string {
 		days[r.date].add(r.newCases)
 	}
 	var lines []string
+	var first time.Time
 	for d := day(2022, 1, 1); d.Year() == 2022; d = d.AddDate(0, 0, 1) {
+		if days[d] != nil && first.IsZero() {
+			first = d
+		}
 		if days[d] == nil || !w.hasDay(d) {
 			continue
 		}
@@ -141,7 +174,7 @@ func (w world) byDay() []string {
 			}
 		}
 		var average any
-		if n > 0 {
+		if n > 0 && !d.Before(first.AddDate(0, 0, 6)) {
 			average = int64(math.Round(float64(total) / float64(n))) // halves away from zero, as PostgreSQL does
 		}
 		lines = append(lines, line(d.Format(time.DateOnly), days[d].value(), average))

@@ -165,6 +165,8 @@ func choices() map[string]dashboards.Choice {
 		"all":            {},
 		"a state":        {States: []string{"New Mexico"}},
 		"states":         {States: []string{"Ohio", "Guam", "Puerto Rico"}},
+		"no state":       {NoState: true},
+		"a state, none":  {States: []string{"New Mexico"}, NoState: true, Since: day(2022, 4, 3), Till: day(2022, 4, 17)},
 		"unknown counts": {States: []string{"Puerto Rico"}},
 		"nothing":        {States: []string{"Atlantis"}},
 		"a month":        {Since: day(2022, 4, 1), Till: day(2022, 4, 30)},
@@ -196,6 +198,9 @@ func TestCards(t *testing.T) {
 			same(t, name+": "+c.Title, run(t, db, c.SQL, c.Columns, choice), want())
 			if c.List != "" {
 				same(t, name+": all of "+c.Title, run(t, db, c.List, c.ListColumns, choice), w.counties())
+			}
+			if c.Whole != "" {
+				same(t, name+": what "+c.Title+" is a part of", run(t, db, c.Whole, wholeColumns(c), choice), []string{line(w.whole(c))})
 			}
 		}
 	}
@@ -263,11 +268,12 @@ func TestRejects(t *testing.T) {
 		choice dashboards.Choice
 		want   []string
 	}{
-		"all":     {dashboards.Choice{}, []string{line(blank, 3), line(ahead, 2), line("REPORT_DATE is not a date (YYYY-MM-DD)", 1)}},
-		"a state": {dashboards.Choice{States: []string{"Ohio"}}, []string{line(blank, 1), line(ahead, 1)}},
-		"a day":   {dashboards.Choice{Till: day(2022, 4, 4)}, []string{line(blank, 2)}},
-		"both":    {dashboards.Choice{States: []string{"New York"}, Since: day(2022, 4, 3), Till: day(2022, 4, 3)}, []string{line(blank, 1)}},
-		"nothing": {dashboards.Choice{States: []string{"Guam"}}, nil},
+		"all":      {dashboards.Choice{}, []string{line(blank, 3), line(ahead, 2), line("REPORT_DATE is not a date (YYYY-MM-DD)", 1)}},
+		"a state":  {dashboards.Choice{States: []string{"Ohio"}}, []string{line(blank, 1), line(ahead, 1)}},
+		"a day":    {dashboards.Choice{Till: day(2022, 4, 4)}, []string{line(blank, 2)}},
+		"both":     {dashboards.Choice{States: []string{"New York"}, Since: day(2022, 4, 3), Till: day(2022, 4, 3)}, []string{line(blank, 1)}},
+		"no state": {dashboards.Choice{NoState: true}, []string{line(blank, 1), line("REPORT_DATE is not a date (YYYY-MM-DD)", 1)}},
+		"nothing":  {dashboards.Choice{States: []string{"Guam"}}, nil},
 	} {
 		same(t, name, run(t, db, card.SQL, card.Columns, tt.choice), tt.want)
 	}

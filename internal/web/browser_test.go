@@ -18,6 +18,7 @@ import (
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"covidpipeline/dashboards"
 	"covidpipeline/internal/testenv"
@@ -184,12 +185,12 @@ func TestBrowserNumbersAndFilters(t *testing.T) {
 	b.open("/")
 	b.do(chromedp.Click(".choose summary"), chromedp.Click(`input[value="Ohio"]`), chromedp.Click(`input[value="Texas"]`))
 	look[string](b, `document.querySelector("[name=since]").value = "2022-02-03"; document.querySelector("[name=till]").value = "2022-03-04"`)
-	b.do(chromedp.Click("form button"), chromedp.WaitVisible(`form a`))
+	b.do(chromedp.Click("form button"), chromedp.WaitVisible(`.only a`))
 	choice := dashboards.Choice{States: []string{"Ohio", "Texas"}, Since: time.Date(2022, 2, 3, 0, 0, 0, 0, time.UTC), Till: time.Date(2022, 3, 4, 0, 0, 0, 0, time.UTC)}
 	b.numbers(dashboards.Overview, choice)
 	b.do(chromedp.Click(`nav a[href*="Trends"]`), chromedp.WaitVisible("#cases_by_day"))
 	b.numbers(dashboards.Trends, choice)
-	b.do(chromedp.Click(`form a`), chromedp.WaitNotPresent(`form a`))
+	b.do(chromedp.Click(`.only a`), chromedp.WaitNotPresent(`.only a`))
 	b.numbers(dashboards.Trends, dashboards.Choice{})
 	b.quiet()
 }
@@ -202,20 +203,38 @@ func TestBrowserRefreshes(t *testing.T) {
 	b.open("/")
 	s.execute("DELETE FROM covid_cases WHERE state = 'Ohio'")
 	const refresh = `document.dispatchEvent(new Event("covid:refresh"))`
+	const records = `document.querySelector("#total_records .big").textContent.replaceAll("\u202f", "")`
 	look[bool](b, refresh)
-	b.await(`document.querySelector("#total_records .big").textContent.replaceAll("\u202f", "") === "5280"`)
+	b.await(records + ` === "5283"`)
 	b.numbers(dashboards.Overview, dashboards.Choice{})
-	// Who has the list of states open keeps it; who wants no refresh gets none.
-	b.do(chromedp.Click(".choose summary"))
+	// Who has the list of states open keeps it, and the place of the keyboard and of a
+	// table stay; the numbers are new.
+	b.do(chromedp.Click(".choose summary"), chromedp.Click(`input[value="Texas"]`))
+	look[bool](b, `document.querySelector("#overview .scroll").focus(); document.querySelector("#overview .scroll").scrollTo(0, 300), true`)
 	s.execute("DELETE FROM covid_cases WHERE state = 'Texas'")
 	look[bool](b, refresh)
-	if !look[bool](b, `document.querySelector(".choose").open`) {
-		t.Error("the list of states was closed")
+	b.await(records + ` === "4803"`)
+	if !look[bool](b, `document.querySelector(".choose").open && document.querySelector('input[value="Texas"]').checked`) {
+		t.Error("the list of states was closed, or a choice undone")
 	}
-	b.do(chromedp.Click(".choose summary"), chromedp.Click("#live button"))
-	if got := look[string](b, `document.querySelector("#live button").getAttribute("aria-pressed") + document.querySelector("#total_records .big").textContent`); got != "false5\u202f280" {
+	if !look[bool](b, `document.activeElement === document.querySelector("#overview .scroll") && document.activeElement.scrollTop === 300`) {
+		t.Error("the keyboard's place, or the table's, was lost")
+	}
+	// The list closes with Escape and with a click elsewhere.
+	b.do(chromedp.KeyEvent(kb.Escape), chromedp.WaitNotPresent(".choose[open]"),
+		chromedp.Click(".choose summary"), chromedp.WaitVisible(".choose[open]"), chromedp.Click("h1"), chromedp.WaitNotPresent(".choose[open]"))
+	// Who wants no refresh gets none, on the next page neither.
+	b.do(chromedp.Click("#live button"))
+	s.execute("DELETE FROM covid_cases WHERE state = 'Alaska'")
+	b.open("/?tab=Quality")
+	b.open("/")
+	s.execute("DELETE FROM covid_cases WHERE state = 'Florida'")
+	look[bool](b, refresh)
+	if got := look[string](b, `document.querySelector("#live").textContent + `+records); got != " · not refreshed Refresh4323" {
 		t.Errorf("after switching off: %q", got)
 	}
+	b.do(chromedp.Click("#live button"))
+	b.await(records + ` === "3843"`)
 	b.quiet()
 }
 
@@ -262,7 +281,7 @@ func TestBrowserForEverybody(t *testing.T) {
 		b.colours(scheme)
 		for _, width := range []int64{1360, 390, 320} {
 			b.do(chromedp.EmulateViewport(width, 1000))
-			for _, path := range []string{"/", "/?tab=Trends&state=Ohio", "/?tab=Quality", "/?since=x", "/rejects", "/nowhere"} {
+			for _, path := range []string{"/", "/?tab=Trends&state=Ohio", "/?tab=Quality", "/?since=x", "/rejects", "/rejects?state=Ohio&reason=x", "/nowhere"} {
 				b.open(path)
 				look[bool](b, string(script)+";true")
 				answer := look[json.RawMessage](b, `axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations)`, chromedp.EvalAwaitPromise)
@@ -288,7 +307,7 @@ const still = `(() => {
 		const text = texts.currentNode;
 		if (/ \d\d:\d\d/.test(text.data)) text.data = text.data.replace(/\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?/, "2022-05-01 12:00");
 	}
-	document.querySelectorAll("#freshness td.number").forEach((cell, i) => { cell.textContent = ["1", "12", "5\u202f280", "120"][i]; });
+	document.querySelectorAll("#freshness td.number").forEach((cell, i) => { cell.textContent = ["1", "12", "5\u202f283", "120"][i]; });
 	return true;
 })()`
 
@@ -296,7 +315,7 @@ const still = `(() => {
 func TestBrowserPictures(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.execute(world + `; DELETE FROM covid_cases WHERE state LIKE '=%'; UPDATE etl_state SET rows = 5280`)
+	s.execute(world + `; DELETE FROM covid_cases WHERE state LIKE '=%'; UPDATE etl_state SET rows = 5283`)
 	b := newBrowser(s)
 	for _, p := range []struct {
 		name, path, scheme string

@@ -28,6 +28,8 @@ type cardView struct {
 	Slices  []sliceView
 	Bars    []barView
 	Pages   pagesView
+	Left    string // what the card leaves out, in words
+	More    string // an address with more of it
 }
 
 // cell is a value as text; Class says how its column stands.
@@ -68,6 +70,12 @@ func (c *cardView) read(ctx context.Context, db *warehouse.DB, choice dashboards
 	}
 	query := queryOf(choice)
 	c.CSV, c.Total = address("/cards/"+c.Name+".csv", query), len(rows)
+	if c.Name == "rejects_by_reason" && len(rows) > 0 {
+		c.More = address("/rejects", query)
+	}
+	if err := c.readLeft(ctx, db, choice, rows); err != nil {
+		return err
+	}
 	switch c.Chart {
 	case dashboards.Number:
 		c.Value = cell{Unknown: true}
@@ -104,6 +112,31 @@ func rowsOf(ctx context.Context, db *warehouse.DB, card dashboards.Card, sql str
 		return nil, fmt.Errorf("card %q: %w", card.Title, err)
 	}
 	return rows, nil
+}
+
+// readLeft says how much the rows leave of what they are a part of.
+func (c *cardView) readLeft(ctx context.Context, db *warehouse.DB, choice dashboards.Choice, rows [][]any) error {
+	if c.Whole == "" {
+		return nil
+	}
+	whole, err := rowsOf(ctx, db, c.Card, c.Whole, choice)
+	if err != nil {
+		return err
+	}
+	rest, _ := whole[0][0].(int64)
+	if len(c.Measures) == 0 {
+		rest -= int64(len(rows))
+	} else {
+		at := slices.IndexFunc(c.Columns, func(one dashboards.Column) bool { return one.Name == c.Measures[0] })
+		for _, row := range rows {
+			n, _ := row[at].(int64)
+			rest -= n
+		}
+	}
+	if rest != 0 {
+		c.Left = fmt.Sprintf(c.Rest, grouped(rest))
+	}
+	return nil
 }
 
 func pagesOf(total, number int, address func(int) string) pagesView {
@@ -145,7 +178,7 @@ func (c *cardView) donut(rows [][]any) error {
 		return nil
 	}
 	figure, err := donut(c.Name, c.Title, fmt.Sprintf("A donut of %d slices, %s in all. The table beside it has the numbers.", len(rows), grouped(total)),
-		grouped(total), "cases in all", values)
+		grouped(total), c.Sum, values)
 	c.Figures = []template.HTML{figure}
 	return err
 }

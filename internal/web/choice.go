@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,40 +14,46 @@ import (
 
 // The parameters of the page's address.
 const (
-	stateParam = "state" // repeated for more states
-	sinceParam = "since" // YYYY-MM-DD
-	tillParam  = "till"
-	tabParam   = "tab"
-	pageParam  = "page" // of the records, from 1
+	stateParam   = "state"   // repeated for more states
+	noStateParam = "nostate" // 1: the records that name no state, too
+	sinceParam   = "since"   // YYYY-MM-DD
+	tillParam    = "till"
+	tabParam     = "tab"
+	pageParam    = "page" // of the records, from 1
 )
 
 // maxStates bounds the list of states that an address may name.
 const maxStates = 200
 
-// choiceOf reads the filters from an address. The error is a sentence for the
-// reader.
-func choiceOf(values url.Values) (c dashboards.Choice, err error) {
+// choiceOf reads the filters from an address. The problems are sentences for the
+// reader, without their full stops; the choice is then what remains without the
+// filters that have one.
+func choiceOf(values url.Values) (c dashboards.Choice, problems []string) {
+	say := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	c.NoState = values.Get(noStateParam) == "1"
 	for _, state := range values[stateParam] {
-		if state != "" && !slices.Contains(c.States, state) {
+		switch {
+		case strings.ContainsRune(state, 0) || !utf8.ValidString(state):
+			say("a state's name is text, which %q is not", state)
+		case len(c.States) == maxStates:
+			say("at most %d states can be chosen", maxStates)
+			return c, problems
+		case state != "" && !slices.Contains(c.States, state):
 			c.States = append(c.States, state)
 		}
 	}
-	if len(c.States) > maxStates {
-		return c, fmt.Errorf("at most %d states can be chosen", maxStates)
-	}
-	if all := strings.Join(c.States, ""); strings.ContainsRune(all, 0) || !utf8.ValidString(all) {
-		return c, fmt.Errorf("a state's name is text, which that is not")
-	}
+	var err error
 	if c.Since, err = dayOf(values, sinceParam); err != nil {
-		return c, err
+		say("%s", err)
 	}
 	if c.Till, err = dayOf(values, tillParam); err != nil {
-		return c, err
+		say("%s", err)
 	}
 	if !c.Since.IsZero() && !c.Till.IsZero() && c.Till.Before(c.Since) {
-		return c, fmt.Errorf("the range ends (%s) before it begins (%s)", c.Till.Format(time.DateOnly), c.Since.Format(time.DateOnly))
+		say("the range ends (%s) before it begins (%s)", c.Till.Format(time.DateOnly), c.Since.Format(time.DateOnly))
+		c.Since, c.Till = time.Time{}, time.Time{}
 	}
-	return c, nil
+	return c, problems
 }
 
 func dayOf(values url.Values, name string) (time.Time, error) {
@@ -67,6 +74,9 @@ func queryOf(c dashboards.Choice) url.Values {
 	for _, state := range c.States {
 		values.Add(stateParam, state)
 	}
+	if c.NoState {
+		values.Set(noStateParam, "1")
+	}
 	if !c.Since.IsZero() {
 		values.Set(sinceParam, c.Since.Format(time.DateOnly))
 	}
@@ -83,3 +93,49 @@ func address(path string, values url.Values) string {
 	}
 	return path + "?" + values.Encode()
 }
+
+// sentence makes a sentence of problems.
+func sentence(problems []string) string { return strings.Join(problems, "; ") + "." }
+
+// sayChoice says in words which records a choice leaves: "" for all of them.
+func sayChoice(c dashboards.Choice) string {
+	var parts []string
+	places := slices.Clone(c.States)
+	if c.NoState {
+		places = append(places, "no state")
+	}
+	if len(places) > 0 {
+		last := len(places) - 1
+		parts = append(parts, strings.TrimPrefix(strings.Join(places[:last], ", ")+" and "+places[last], " and "))
+	}
+	if !c.Since.IsZero() {
+		parts = append(parts, "from "+c.Since.Format(time.DateOnly))
+	}
+	if !c.Till.IsZero() {
+		parts = append(parts, "to "+c.Till.Format(time.DateOnly))
+	}
+	return strings.Join(parts, " ")
+}
+
+// fileName gives a name for a download that says its filters.
+func fileName(what string, c dashboards.Choice) string {
+	parts := []string{what}
+	switch n := len(c.States); {
+	case n == 1 && !c.NoState:
+		parts = append(parts, c.States[0])
+	case n == 0 && c.NoState:
+		parts = append(parts, "no state")
+	case n > 0:
+		parts = append(parts, "some states")
+	}
+	if !c.Since.IsZero() {
+		parts = append(parts, "from", c.Since.Format(time.DateOnly))
+	}
+	if !c.Till.IsZero() {
+		parts = append(parts, "to", c.Till.Format(time.DateOnly))
+	}
+	// A name of letters, digits and dashes is one on every system.
+	return strings.Trim(notInName.ReplaceAllString(strings.Join(parts, "-"), "-"), "-") + ".csv"
+}
+
+var notInName = regexp.MustCompile(`[^\w-]+`)

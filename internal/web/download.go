@@ -19,9 +19,9 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, problem{http.StatusNotFound, "There is no such card", "The dashboard at / has the addresses of all of them."})
 		return
 	}
-	choice, err := choiceOf(r.URL.Query())
-	if err != nil {
-		s.fail(w, problem{http.StatusBadRequest, "The filters cannot be used", err.Error() + "."})
+	choice, problems := choiceOf(r.URL.Query())
+	if len(problems) > 0 { // a file does not say what was left out
+		s.fail(w, problem{http.StatusBadRequest, "The filters cannot be used", sentence(problems)})
 		return
 	}
 	sql, columns := card.Full()
@@ -32,8 +32,7 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
-	w.Header().Set("Content-Disposition", `attachment; filename="`+card.Name+`.csv"`)
+	asCSV(w, fileName(card.Name, choice))
 	out := csv.NewWriter(w)
 	line := make([]string, len(columns))
 	for i, c := range columns {
@@ -50,6 +49,12 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 	if err := out.Error(); err != nil {
 		s.Log.Info("download ended early", "card", card.Name, "error", err)
 	}
+}
+
+// asCSV says that the answer is a file of that name.
+func asCSV(w http.ResponseWriter, name string) {
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 }
 
 // field gives a value for CSV. A text that a spreadsheet would run as a formula

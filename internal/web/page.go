@@ -2,10 +2,12 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,13 +16,12 @@ import (
 
 // pageView is what the template shows.
 type pageView struct {
-	Title   string
-	Tabs    []tabView
-	Filters filterView
-	State   stateView
-	Cards   []*cardView
-	Problem string // with the filters; the cards are then those without
-	Made    time.Time
+	Title, Tab string
+	Tabs       []tabView
+	Filters    filterView
+	State      stateView
+	Cards      []*cardView
+	Made       time.Time
 }
 
 type tabView struct {
@@ -28,16 +29,22 @@ type tabView struct {
 	Current       bool
 }
 
+// filterView is the form of the filters on a page, and what it is set to.
 type filterView struct {
+	Page        string // the path that it leads to
 	Tab         string
-	States      []stateOption
+	States      []option
+	NoState     bool
 	Chosen      string // the states, in few words
 	Since, Till string
-	Any         bool
-	Reset       string
+	Reasons     []option // on the page of rejects alone
+	Only        string   // what is shown, in words; "" for everything
+	Reset       string   // the address without filters
+	Problems    []string // with what was asked for, which is left out
 }
 
-type stateOption struct {
+// option is one that can be chosen.
+type option struct {
 	Name   string
 	Chosen bool
 }
@@ -45,56 +52,67 @@ type stateOption struct {
 // page shows one tab of the dashboard.
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	values := r.URL.Query()
-	choice, err := choiceOf(values)
-	view := pageView{Title: dashboards.Title, Made: time.Now().UTC()}
-	status := http.StatusOK
-	if err != nil {
-		view.Problem, choice, status = err.Error(), dashboards.Choice{}, http.StatusBadRequest
+	view := pageView{Title: dashboards.Title, Tab: values.Get(tabParam), Made: time.Now().UTC()}
+	if view.Tab == "" {
+		view.Tab = dashboards.Tabs()[0]
 	}
-	tab := values.Get(tabParam)
-	if !slices.Contains(dashboards.Tabs(), tab) {
-		tab = dashboards.Tabs()[0]
+	if !slices.Contains(dashboards.Tabs(), view.Tab) {
+		s.fail(w, problem{http.StatusNotFound, "There is no such part of the dashboard", "Its parts are " + strings.Join(dashboards.Tabs(), ", ") + "."})
+		return
 	}
-	number, err := strconv.Atoi(values.Get(pageParam))
-	if err != nil || number < 1 {
-		number = 1
+	choice, problems := choiceOf(values)
+	number := 1
+	if text := values.Get(pageParam); text != "" {
+		var err error
+		if number, err = strconv.Atoi(text); err != nil || number < 1 {
+			problems, number = append(problems, fmt.Sprintf("%q is not the number of a page", text)), 1
+		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
 	defer cancel()
-	if err := s.fill(ctx, &view, tab, choice, number); err != nil {
+	if err := s.fill(ctx, &view, choice, number); err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	s.write(w, status, "page", view)
+	view.Filters.Problems = problems
+	s.write(w, statusOf(problems), "page", view)
+}
+
+func statusOf(problems []string) int {
+	if len(problems) > 0 {
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
 }
 
 // fill reads what the page shows, all of it at once.
-func (s *Server) fill(ctx context.Context, view *pageView, tab string, choice dashboards.Choice, number int) error {
+func (s *Server) fill(ctx context.Context, view *pageView, choice dashboards.Choice, number int) error {
 	var steps []func(context.Context) error
 	for _, card := range dashboards.Cards() {
-		if card.Tab != tab {
+		if card.Tab != view.Tab {
 			continue
 		}
 		c := &cardView{Card: card}
 		view.Cards = append(view.Cards, c)
 		steps = append(steps, func(ctx context.Context) error { return c.read(ctx, s.DB, choice, number) })
 	}
-	var states []string
 	steps = append(steps,
-		func(ctx context.Context) (err error) { states, err = s.states(ctx); return err },
+		func(ctx context.Context) (err error) { view.Filters, err = s.filters(ctx, "/", choice); return err },
 		func(ctx context.Context) (err error) { view.State, err = readState(ctx, s.DB, view.Made); return err },
 	)
 	if err := together(ctx, steps); err != nil {
 		return err
 	}
-	if status := s.latest.Load(); status != nil {
-		view.State.add(*status, view.Made)
+	if s.Look != nil {
+		view.State.add(s.latest.Load(), view.Made)
 	}
+	view.State.judge()
 	query := queryOf(choice)
 	for _, name := range dashboards.Tabs() {
-		view.Tabs = append(view.Tabs, tabView{name, address("/", with(query, tabParam, name)), name == tab})
+		view.Tabs = append(view.Tabs, tabView{name, address("/", with(query, tabParam, name)), name == view.Tab})
 	}
-	view.Filters = filtersOf(choice, tab, states)
+	view.Filters.Tab = view.Tab
+	view.Filters.Reset = address("/", url.Values{tabParam: {view.Tab}})
 	return nil
 }
 
@@ -114,39 +132,42 @@ func together(ctx context.Context, steps []func(context.Context) error) error {
 	return context.Cause(ctx)
 }
 
-// states gives the states that can be chosen.
-func (s *Server) states(ctx context.Context) ([]string, error) {
+// filters gives the form of a page's filters, with the states that can be chosen.
+func (s *Server) filters(ctx context.Context, page string, choice dashboards.Choice) (filterView, error) {
+	values := queryOf(choice)
+	f := filterView{Page: page, Reset: page, NoState: choice.NoState, Since: values.Get(sinceParam), Till: values.Get(tillParam), Only: sayChoice(choice)}
 	_, rows, err := s.DB.Query(ctx, `SELECT state FROM covid_daily WHERE state IS NOT NULL GROUP BY state ORDER BY state COLLATE "C"`)
 	if err != nil {
-		return nil, err
+		return f, err
 	}
-	names := make([]string, len(rows))
-	for i, row := range rows {
-		names[i] = row[0].(string)
+	var names []string
+	for _, row := range rows {
+		names = append(names, row[0].(string))
 	}
-	return names, nil
-}
-
-func filtersOf(choice dashboards.Choice, tab string, states []string) filterView {
-	f := filterView{Tab: tab, Chosen: "All states", Reset: address("/", url.Values{tabParam: {tab}})}
 	// A chosen state stays in the list, also when it has no record any more.
 	for _, name := range choice.States {
-		if !slices.Contains(states, name) {
-			states = append(states, name)
+		if !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
-	for _, name := range states {
-		f.States = append(f.States, stateOption{name, slices.Contains(choice.States, name)})
+	for _, name := range names {
+		f.States = append(f.States, option{name, slices.Contains(choice.States, name)})
 	}
-	switch n := len(choice.States); {
-	case n == 1:
-		f.Chosen = choice.States[0]
+	n := len(choice.States)
+	if choice.NoState {
+		n++
+	}
+	switch {
+	case n == 0:
+		f.Chosen = "All records"
 	case n > 1:
-		f.Chosen = strconv.Itoa(n) + " states"
+		f.Chosen = strconv.Itoa(n) + " chosen"
+	case choice.NoState:
+		f.Chosen = "No state"
+	default:
+		f.Chosen = choice.States[0]
 	}
-	values := queryOf(choice)
-	f.Since, f.Till, f.Any = values.Get(sinceParam), values.Get(tillParam), len(values) > 0
-	return f
+	return f, nil
 }
 
 // with gives the parameters with one more.

@@ -3,81 +3,244 @@ package web
 import (
 	"context"
 	"encoding/base64"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
+	"unicode/utf8"
+
+	"covidpipeline/dashboards"
 )
 
-// rejectsShown is how many rejects are on a page.
+// The parameters of the page of rejects, beside the filters.
+const (
+	reasonParam = "reason"
+	afterParam  = "after" // the key of the last reject of the page before
+)
+
+// rejectsShown is how many rejects are on a page, and are read at once for a file.
 const rejectsShown = 50
 
-// rejectView is a reject as the template shows it.
-type rejectView struct {
-	Reason, Date, Source, Document, At string
-	Release, Row                       string
+// reject is a rejected record as the template shows it.
+type reject struct {
+	key                                       string
+	Reason, Place, Date, Source, Document, At string
+	Release, Row                              int64
 }
 
 type rejectsView struct {
 	Title   string
+	Filters filterView
+	Back    string // the dashboard, with the same filters
+	CSV     string
 	Total   string
-	Rejects []rejectView
+	Rejects []reject
 	Next    string
-	Later   bool // this is not the first page
+	First   string // the first page, where this is another
+}
+
+// refused is which rejects are asked for.
+type refused struct {
+	choice dashboards.Choice
+	reason string // without the values in it; "" = all
+	after  string // a key, "" = from the beginning
 }
 
 // isKey is a key as PostgreSQL writes it.
 var isKey = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
+func refusedOf(values url.Values) (q refused, problems []string) {
+	q.choice, problems = choiceOf(values)
+	if q.reason = values.Get(reasonParam); strings.ContainsRune(q.reason, 0) || !utf8.ValidString(q.reason) {
+		problems, q.reason = append(problems, fmt.Sprintf("a reason is text, which %q is not", q.reason)), ""
+	}
+	if q.after = values.Get(afterParam); q.after != "" && !isKey.MatchString(q.after) {
+		problems, q.after = append(problems, fmt.Sprintf("%q is no place in the list", q.after)), ""
+	}
+	return q, problems
+}
+
+// query gives the parameters of all but the place in the list.
+func (q refused) query() url.Values {
+	values := queryOf(q.choice)
+	if q.reason != "" {
+		values.Set(reasonParam, q.reason)
+	}
+	return values
+}
+
 // rejects shows the rejected records, in the order of their keys: so each page
 // costs the same at any number of them.
 func (s *Server) rejects(w http.ResponseWriter, r *http.Request) {
-	after := r.URL.Query().Get("after")
-	if after != "" && !isKey.MatchString(after) {
-		s.fail(w, problem{http.StatusBadRequest, "There is no such page of rejects", "Begin at /rejects."})
-		return
-	}
+	q, problems := refusedOf(r.URL.Query())
 	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
 	defer cancel()
-	view, err := s.readRejects(ctx, after)
+	view, err := s.readRejects(ctx, q)
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	s.write(w, http.StatusOK, "rejects", view)
+	view.Filters.Problems = problems
+	s.write(w, statusOf(problems), "rejects", view)
 }
 
-func (s *Server) readRejects(ctx context.Context, after string) (rejectsView, error) {
-	view := rejectsView{Title: "Rejected records", Total: "0", Later: after != ""}
-	if after == "" {
-		after = "00000000-0000-0000-0000-000000000000"
+func (s *Server) readRejects(ctx context.Context, q refused) (rejectsView, error) {
+	query := q.query()
+	view := rejectsView{Title: "Rejected records – " + dashboards.Title,
+		Back: address("/", with(queryOf(q.choice), tabParam, dashboards.Quality)), CSV: address("/rejects.csv", query)}
+	if q.after != "" {
+		view.First = address("/rejects", query)
 	}
-	_, rows, err := s.DB.Query(ctx, `SELECT key::text, reason, date, source, release, row,
-			to_char(rejected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), encode(document, 'base64')
-		FROM covid_rejects WHERE key > $1::uuid ORDER BY key LIMIT $2`, after, rejectsShown+1)
+	err := together(ctx, []func(context.Context) error{
+		func(ctx context.Context) (err error) {
+			view.Filters, err = s.filters(ctx, "/rejects", q.choice)
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			view.Rejects, err = s.someRejects(ctx, q, rejectsShown+1)
+			return err
+		},
+		func(ctx context.Context) (err error) { view.Total, err = s.countRejects(ctx, q); return err },
+	})
 	if err != nil {
 		return view, err
 	}
-	_, total, err := s.DB.Query(ctx, "SELECT rejects FROM etl_state")
+	if len(view.Rejects) > rejectsShown {
+		view.Rejects = view.Rejects[:rejectsShown]
+		view.Next = address("/rejects", with(query, afterParam, view.Rejects[rejectsShown-1].key))
+	}
+	view.Filters.Reasons, err = s.reasons(ctx, q.reason)
+	if q.reason != "" {
+		view.Filters.Only = strings.TrimSpace(view.Filters.Only + " " + "with the reason " + q.reason)
+	}
+	return view, err
+}
+
+// reasons gives those that can be chosen. A chosen one stays in the list, also when
+// no reject has it any more.
+func (s *Server) reasons(ctx context.Context, chosen string) ([]option, error) {
+	_, rows, err := s.DB.Query(ctx, `SELECT kind FROM covid_rejects GROUP BY kind ORDER BY kind COLLATE "C"`)
 	if err != nil {
-		return view, err
+		return nil, err
 	}
-	if len(total) > 0 {
-		view.Total = grouped(total[0][0].(int64))
-	}
-	if len(rows) > rejectsShown {
-		rows = rows[:rejectsShown]
-		view.Next = address("/rejects", url.Values{"after": {rows[len(rows)-1][0].(string)}})
-	}
+	var all []option
 	for _, row := range rows {
+		all = append(all, option{row[0].(string), row[0] == chosen})
+	}
+	if chosen != "" && !slices.Contains(all, option{chosen, true}) {
+		all = append(all, option{chosen, true})
+	}
+	return all, nil
+}
+
+// statement gives what follows FROM, and its arguments.
+func (q refused) statement() (string, []any, error) {
+	sql, args, err := dashboards.Compile(dashboards.Rejects(), q.choice)
+	if err != nil {
+		return "", nil, fmt.Errorf("rejects: %w", err)
+	}
+	sql = "(" + sql + ") AS rejects WHERE true"
+	if q.reason != "" {
+		args = append(args, q.reason)
+		sql += fmt.Sprintf(" AND kind = $%d", len(args))
+	}
+	return sql, args, nil
+}
+
+func (s *Server) countRejects(ctx context.Context, q refused) (string, error) {
+	from, args, err := q.statement()
+	if err != nil {
+		return "", err
+	}
+	_, rows, err := s.DB.Query(ctx, "SELECT count(*) FROM "+from, args...)
+	if err != nil {
+		return "", err
+	}
+	return grouped(rows[0][0].(int64)), nil
+}
+
+// someRejects gives the next rejects of the list.
+func (s *Server) someRejects(ctx context.Context, q refused, limit int) ([]reject, error) {
+	from, args, err := q.statement()
+	if err != nil {
+		return nil, err
+	}
+	if q.after != "" {
+		args = append(args, q.after)
+		from += fmt.Sprintf(" AND key > $%d::uuid", len(args))
+	}
+	_, rows, err := s.DB.Query(ctx, `SELECT key::text, reason, date, source, release, row, rejected_at, encode(document, 'base64')
+		FROM `+from+fmt.Sprintf(" ORDER BY key LIMIT %d", limit), args...)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]reject, len(rows))
+	for i, row := range rows {
 		document, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(row[7].(string), "\n", ""))
 		if err != nil {
-			return view, err
+			return nil, fmt.Errorf("read a reject: %w", err)
 		}
-		view.Rejects = append(view.Rejects, rejectView{
-			Reason: row[1].(string), Date: row[2].(string), Source: row[3].(string), At: row[6].(string),
-			Release: grouped(row[4].(int64)), Row: grouped(row[5].(int64)), Document: strings.ToValidUTF8(string(document), "\uFFFD"),
-		})
+		all[i] = reject{
+			key: row[0].(string), Reason: row[1].(string), Date: row[2].(string), Source: row[3].(string),
+			Release: row[4].(int64), Row: row[5].(int64), At: row[6].(time.Time).UTC().Format("2006-01-02 15:04"),
+			Place: placeOf(document), Document: strings.ToValidUTF8(string(document), "\uFFFD"),
+		}
 	}
-	return view, nil
+	return all, nil
+}
+
+// placeOf names the place of a raw document, as it stands there.
+func placeOf(document []byte) string {
+	var place struct {
+		County  string `json:"COUNTY_NAME"`
+		State   string `json:"PROVINCE_STATE_NAME"`
+		Country string `json:"COUNTRY_SHORT_NAME"`
+	}
+	if json.Unmarshal(document, &place) != nil {
+		return ""
+	}
+	parts := []string{place.County, place.State, place.Country}
+	parts = slices.DeleteFunc(parts, func(s string) bool { return strings.TrimSpace(s) == "" })
+	return strings.Join(parts, ", ")
+}
+
+// downloadRejects gives all that are asked for as CSV, a page at a time.
+func (s *Server) downloadRejects(w http.ResponseWriter, r *http.Request) {
+	q, problems := refusedOf(r.URL.Query())
+	if len(problems) > 0 {
+		s.fail(w, problem{http.StatusBadRequest, "The filters cannot be used", sentence(problems)})
+		return
+	}
+	next, err := s.someRejects(r.Context(), q, rejectsShown)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	asCSV(w, fileName("rejects", q.choice))
+	out := csv.NewWriter(w)
+	out.Write([]string{"reason", "place", "date", "source", "release", "row", "rejected_at_utc", "document"}) //nolint:errcheck // Flush and Error below tell
+	for len(next) > 0 && err == nil {
+		for _, one := range next {
+			out.Write([]string{field(one.Reason), field(one.Place), field(one.Date), field(one.Source), //nolint:errcheck // Flush and Error below tell
+				fmt.Sprint(one.Release), fmt.Sprint(one.Row), one.At, field(one.Document)})
+		}
+		if out.Flush(); out.Error() != nil {
+			s.Log.Info("download ended early", "error", out.Error())
+			return
+		}
+		// Each part has the time of a whole answer.
+		if err = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
+			q.after = next[len(next)-1].key
+			next, err = s.someRejects(r.Context(), q, rejectsShown)
+		}
+	}
+	if out.Flush(); err != nil {
+		s.Log.Error("download failed", "error", err)
+		panic(http.ErrAbortHandler) // a file that only seems whole would be worse
+	}
 }

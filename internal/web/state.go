@@ -8,19 +8,28 @@ import (
 	"covidpipeline/internal/warehouse"
 )
 
-// stateView is the pipeline's state in a few facts.
+// stateView is the pipeline's state: a verdict, what needs a person, and a few
+// facts.
 type stateView struct {
-	Facts    []fact
+	Verdict  fact
+	Problems []problemView
+	Notices  []string // worth knowing
 	Note     string
-	Problems []problemView // what needs a person
-	Looked   string        // when the servers were looked at
+	Facts    []fact
 }
 
 type problemView struct{ Text, Do string }
 
-// fact is one line of the state: Level is ok, warn or bad.
+// The levels of a fact. One without a level is neither good nor bad.
+const (
+	good    = "ok"
+	warning = "warn"
+	bad     = "bad"
+)
+
+// fact is one line of the state. Link is where its detail leads to, if anywhere.
 type fact struct {
-	Name, Value, Detail, Level string
+	Name, Value, Detail, Level, Link string
 }
 
 // lateAfter is when an hourly run is late: two were missed.
@@ -32,7 +41,7 @@ func readState(ctx context.Context, db *warehouse.DB, now time.Time) (stateView,
 	if err != nil {
 		return stateView{}, err
 	}
-	_, rows, err := db.Query(ctx, "SELECT rows, rejects, summed FROM etl_state")
+	_, rows, err := db.Query(ctx, "SELECT rows, rejects, summed, (SELECT max(date) FROM covid_daily) FROM etl_state")
 	if err != nil {
 		return stateView{}, err
 	}
@@ -41,50 +50,89 @@ func readState(ctx context.Context, db *warehouse.DB, now time.Time) (stateView,
 	}
 	loaded, _ := rows[0][0].(int64)
 	rejected, _ := rows[0][1].(int64)
-	v := stateView{Facts: []fact{lastRun(runs, now), lastLoad(runs, now)}}
+	v := stateView{Facts: []fact{
+		newestRecord(rows[0][3], now), hourlyJob(runs, now),
+		{Name: "In the warehouse", Value: grouped(loaded), Detail: "records"},
+	}}
+	refused := fact{Name: "Rejected", Value: grouped(rejected)}
+	if rejected > 0 {
+		refused.Detail, refused.Link = "see them and why", "/rejects"
+	}
+	v.Facts = append(v.Facts, refused)
 	if summed, _ := rows[0][2].(bool); !summed {
 		v.Note = "The first load has not ended. The cards stay empty until a run of the ETL has got through it."
 	}
-	v.Facts = append(v.Facts, fact{Name: "In the warehouse", Value: grouped(loaded), Detail: "records", Level: "ok"})
-	refused := fact{Name: "Rejected", Value: grouped(rejected), Detail: "with their reasons", Level: "ok"}
-	if rejected > 0 {
-		refused.Level = "warn"
-	}
-	v.Facts = append(v.Facts, refused)
 	return v, nil
 }
 
-func lastRun(runs []warehouse.Run, now time.Time) fact {
-	f := fact{Name: "Hourly job", Value: "never ran", Level: "warn"}
-	if len(runs) == 0 {
-		return f
-	}
-	r := runs[0]
-	f.Value, f.Detail = string(r.State), "began "+ago(r.StartedAt, now)
-	switch r.State {
-	case warehouse.RunFailed:
-		f.Level = "bad"
-	case warehouse.RunCompleted, warehouse.RunRunning:
-		f.Level = "ok"
+// newestRecord is how old the data itself is, which the pipeline cannot help: it
+// loads what its sources have.
+func newestRecord(day any, now time.Time) fact {
+	f := fact{Name: "Newest record", Value: "none"}
+	if newest, ok := day.(time.Time); ok {
+		f.Value = newest.Format(time.DateOnly)
+		switch days := int(now.Sub(newest).Hours() / 24); {
+		case days == 1:
+			f.Detail = "1 day ago"
+		case days > 1:
+			f.Detail = grouped(int64(days)) + " days ago"
+		}
 	}
 	return f
 }
 
-// lastLoad is how old the data can be: the pipeline has looked for new records
-// at the begin of the newest run that completed.
-func lastLoad(runs []warehouse.Run, now time.Time) fact {
-	f := fact{Name: "Up to date as of", Value: "no run completed", Level: "bad"}
-	for _, r := range runs {
+// hourlyJob is the newest run, and how old the newest that completed is: the
+// pipeline has looked for new records when that began.
+func hourlyJob(runs []warehouse.Run, now time.Time) fact {
+	f := fact{Name: "Hourly job", Value: "never ran", Level: warning}
+	if len(runs) == 0 {
+		return f
+	}
+	f.Value, f.Level, f.Detail = string(runs[0].State), "", "no run completed"
+	switch runs[0].State {
+	case warehouse.RunFailed:
+		f.Level = bad
+	case warehouse.RunCompleted, warehouse.RunRunning:
+	default:
+		f.Level = warning
+	}
+	for i, r := range runs {
 		if r.State != warehouse.RunCompleted {
 			continue
 		}
-		f.Value, f.Detail, f.Level = ago(r.StartedAt, now), r.StartedAt.UTC().Format("2006-01-02 15:04")+" UTC", "ok"
-		if now.Sub(r.StartedAt) > lateAfter {
-			f.Level = "warn"
+		f.Detail = ago(r.StartedAt, now)
+		if i > 0 {
+			f.Detail = "one completed " + f.Detail
+		}
+		if f.Level == "" && now.Sub(r.StartedAt) > lateAfter {
+			f.Level = warning
 		}
 		break
 	}
 	return f
+}
+
+// judge makes the verdict of what is known.
+func (v *stateView) judge() {
+	worst := good
+	for _, f := range v.Facts {
+		if f.Level == bad || f.Level == warning && worst == good {
+			worst = f.Level
+		}
+	}
+	switch n := len(v.Problems); {
+	case n == 1:
+		v.Verdict.Value, worst = "1 problem needs somebody", bad
+	case n > 1:
+		v.Verdict.Value, worst = fmt.Sprintf("%d problems need somebody", n), bad
+	case v.Note != "":
+		v.Verdict.Value, worst = "Not loaded yet", warning
+	case worst != good:
+		v.Verdict.Value = "Look at what is marked"
+	default:
+		v.Verdict.Value = "Everything runs"
+	}
+	v.Verdict.Level = worst
 }
 
 // ago says how long a moment is past.

@@ -27,31 +27,45 @@ func (s *Server) watch(ctx context.Context) {
 	}
 }
 
-// add adds what the last look found, and how long ago that was.
-func (v *stateView) add(status health.Status, now time.Time) {
-	v.Looked = "Servers looked at " + ago(status.CheckedAt, now)
+// oldLook is when a look at the servers is too old to go by.
+const oldLook = 2 * time.Minute
+
+// add adds what the last look found, nil before the first, and how long ago that
+// was.
+func (v *stateView) add(status *health.Status, now time.Time) {
+	if status == nil {
+		v.Facts = append(v.Facts, unknown("Servers", "being looked at for the first time"))
+		return
+	}
+	v.Verdict.Detail = "servers looked at " + ago(status.CheckedAt, now)
+	if now.Sub(status.CheckedAt) > oldLook {
+		v.Facts = append(v.Facts, unknown("Servers", v.Verdict.Detail))
+	}
 	for _, p := range status.Problems() {
 		v.Problems = append(v.Problems, problemView{p.Text, p.Do})
 	}
-	v.Facts = append(v.Facts, waiting(status.Lag), ingesting(status.Ingests), quarantined(status.Quarantine), proved(status.Proof, now))
+	for _, n := range status.Notices() {
+		v.Notices = append(v.Notices, n.Text)
+	}
+	v.Facts = append(v.Facts, quarantined(status.Quarantine), waiting(status.Lag), ingesting(status.Ingests), proved(status.Proof, now))
 }
 
 // unknown is a fact that could not be found out, and why.
 func unknown(name, why string) fact {
-	return fact{Name: name, Value: "unknown", Detail: why, Level: "warn"}
+	return fact{Name: name, Value: "unknown", Detail: why, Level: warning}
 }
 
 func waiting(l health.Lag) fact {
-	const name = "Waiting for the warehouse"
+	const name = "Waiting to be loaded"
 	switch {
 	case l.Error != "":
 		return unknown(name, l.Error)
 	case l.Rescan && l.Loaded:
-		return fact{Name: name, Value: "everything", Detail: "the next run reads all anew", Level: "warn"}
+		return fact{Name: name, Value: "everything", Detail: "the next run reads all anew", Level: warning}
 	case l.Documents > 0:
-		return fact{Name: name, Value: grouped(l.Documents), Detail: "documents, until the next run", Level: "ok"}
+		return fact{Name: name, Value: grouped(l.Documents), Detail: "documents, until the next run"}
 	}
-	return fact{Name: name, Value: "nothing", Level: "ok"}
+	return fact{Name: name, Value: "nothing"}
 }
 
 func ingesting(i health.Ingests) fact {
@@ -60,12 +74,12 @@ func ingesting(i health.Ingests) fact {
 		return unknown(name, i.Error)
 	}
 	if len(i.Runs) == 0 {
-		return fact{Name: name, Value: "none", Level: "ok"}
+		return fact{Name: name, Value: "none running"}
 	}
 	r := i.Runs[0]
-	f := fact{Name: name, Value: r.State, Detail: r.Source, Level: "ok"}
+	f := fact{Name: name, Value: r.State, Detail: r.Source}
 	if r.Failure != "" || r.Retry != nil {
-		f.Level = "bad"
+		f.Level = bad
 	}
 	if p := r.Progress; p != nil {
 		f.Value = fmt.Sprintf("%.0f %%", p.Percent)
@@ -79,11 +93,7 @@ func quarantined(q health.Refused) fact {
 	if q.Error != "" {
 		return unknown(name, q.Error)
 	}
-	f := fact{Name: name, Value: grouped(q.Count), Detail: "unusable records", Level: "ok"}
-	if q.Count > 0 {
-		f.Level = "warn"
-	}
-	return f
+	return fact{Name: name, Value: grouped(q.Count), Detail: "unusable records"}
 }
 
 func proved(p health.Proof, now time.Time) fact {
@@ -92,11 +102,17 @@ func proved(p health.Proof, now time.Time) fact {
 	case p.Error != "":
 		return unknown(name, p.Error)
 	case p.State == "":
-		return fact{Name: name, Value: "not yet", Detail: "starter reconcile makes it", Level: "warn"}
+		return fact{Name: name, Value: "not yet", Detail: "starter reconcile makes it", Level: warning}
 	}
-	f := fact{Name: name, Value: p.State, Level: "ok"}
-	if p.State == health.Unbalanced {
-		f.Level = "bad"
+	f := fact{Name: name, Value: p.State}
+	switch p.State {
+	case health.Balanced:
+		f.Level = good
+	case health.Unbalanced:
+		f.Level = bad
+	case health.Running:
+	default:
+		f.Level = warning
 	}
 	if p.EndedAt != nil {
 		f.Detail = grouped(p.Records) + " records, " + ago(*p.EndedAt, now)

@@ -89,6 +89,7 @@ func (s *Server) Handler(loopback bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /rejects", s.rejects)
+	mux.HandleFunc("GET /rejects.csv", s.downloadRejects)
 	mux.HandleFunc("GET /cards/{file}", s.download)
 	mux.HandleFunc("GET /static/{file}", static)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {

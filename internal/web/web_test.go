@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"net"
@@ -61,7 +62,8 @@ func (s *site) execute(sql string) {
 }
 
 // world fills the warehouse: 12 states of 4 counties over 120 days, some counts
-// unknown or negative, a state whose name is code, and the pipeline's state.
+// unknown or negative, a state whose name is code, a country without states, and the
+// pipeline's state.
 const world = `
 INSERT INTO covid_cases (key, date, country, state, county, new_cases, new_deaths, source, release, row, generation)
 SELECT md5(concat_ws('-', d, s, c))::uuid, date '2022-01-01' + d, 'United States',
@@ -70,13 +72,15 @@ SELECT md5(concat_ws('-', d, s, c))::uuid, date '2022-01-01' + d, 'United States
 	CASE WHEN (d + s + c) % 13 <> 0 THEN s * 40 + 30 * round(20 * (1 + sin(d / 9.0 + s)))::int - (d % 7) * 20 - CASE WHEN d = 60 THEN 900 ELSE 0 END END,
 	CASE WHEN (d + c) % 11 <> 0 THEN s + (d % 5) END, '/data/activity.csv', 1, d * 100 + s * 4 + c, 1
 FROM generate_series(0, 119) d, generate_series(1, 12) s, generate_series(1, 4) c;
-INSERT INTO etl_state VALUES ('cases', 'uuid', 1, 5760, 120, 1, true);
+INSERT INTO covid_cases (key, date, country, new_cases, new_deaths, source, release, row, generation)
+SELECT md5('n' || d)::uuid, date '2022-04-20' + d, 'Namibia', 1000, 7, '/data/activity.csv', 1, 100000 + d, 1 FROM generate_series(1, 3) d;
+INSERT INTO etl_state VALUES ('cases', 'uuid', 1, 5763, 120, 1, true);
 INSERT INTO etl_run (workflow_id, run_id, state, started_at, finished_at, counts) VALUES
-	('w', '1', 'completed', now() - interval '72 min', now() - interval '71 min', '{"loaded": {"extracted": 5880, "inserted": 5760, "rejected": 120}}'),
+	('w', '1', 'completed', now() - interval '72 min', now() - interval '71 min', '{"loaded": {"extracted": 5880, "inserted": 5763, "rejected": 120}}'),
 	('w', '2', 'completed', now() - interval '12 min', now() - interval '12 min', '{}');
 INSERT INTO covid_rejects (key, reason, date, document, source, release, row, generation)
 SELECT md5(n::text)::uuid, CASE n % 3 WHEN 0 THEN 'REPORT_DATE is not a date (YYYY-MM-DD): "2022-02-30"' ELSE 'PEOPLE_DEATH_NEW_COUNT is not a whole number: "<i>"' END,
-	CASE n % 3 WHEN 0 THEN '2022-02-30' ELSE '2022-01-05' END, convert_to('{"PROVINCE_STATE_NAME":"Ohio","NOTE":"<script>"}', 'UTF8'), '/data/activity.csv', 1, 6000 + n, 1
+	CASE n % 3 WHEN 0 THEN '2022-02-30' ELSE '2022-01-05' END, convert_to(CASE WHEN n > 4 THEN '{"PROVINCE_STATE_NAME":"Ohio","COUNTY_NAME":"St. John","NOTE":"<script>"}' ELSE '{"PROVINCE_STATE_NAME":"","COUNTRY_SHORT_NAME":"Namibia"}' END, 'UTF8'), '/data/activity.csv', 1, 6000 + n, 1
 FROM generate_series(1, 120) n`
 
 func (s *site) get(path string) (int, http.Header, string) {
@@ -120,19 +124,27 @@ func TestPages(t *testing.T) {
 		}
 		s.shows("/?tab="+tab, http.StatusOK, titles...)
 	}
-	body := s.shows("/", http.StatusOK, "5\u202f760", "2022-04-30", "12 min ago", "=&lt;b&gt;&amp;", "1 to 50 of 2000")
+	body := s.shows("/", http.StatusOK, "5\u202f763", "2022-04-30", "12 min ago", "=&lt;b&gt;&amp;", "1 to 50 of 2000",
+		"<title>Overview – COVID-19 activity</title>", "Everything runs", "3\u202f763 older records are not listed.",
+		"Records that name no state hold 21 deaths beside these.")
 	if strings.Contains(body, "style=") || strings.Contains(body, "<b>&") || strings.Contains(body, "onclick") {
 		t.Error("the page holds a style or code of its own, or an unescaped name")
 	}
 	s.shows("/?page=40", http.StatusOK, "1951 to 2000 of 2000", ">Newer<")
 	s.shows("/?page=999999", http.StatusOK, "1951 to 2000 of 2000")
-	s.shows("/?state=Ohio&since=2022-01-05&till=2022-01-06", http.StatusOK, `<p class="big">8</p>`, "2022-01-06", `value="Ohio" checked`)
-	s.shows("/?state=Atlantis", http.StatusOK, "No record fits", `value="Atlantis" checked`)
-	s.shows("/?since=2022-13-05", http.StatusBadRequest, "is not a day", "5\u202f760")
+	s.shows("/?state=Ohio&since=2022-01-05&till=2022-01-06", http.StatusOK, `<p class="big">8</p>`, "2022-01-06", `value="Ohio" checked`,
+		"Only <b>Ohio from 2022-01-05 to 2022-01-06</b>")
+	s.shows("/?nostate=1", http.StatusOK, `<p class="big">3</p>`, "Only <b>no state</b>", `name="nostate" value="1" checked`)
+	s.shows("/?nostate=1&state=Ohio&state=Texas&tab=Trends", http.StatusOK, "Only <b>Ohio, Texas and no state</b>", "hold 3\u202f000 cases beside these")
+	s.shows("/?state=Atlantis", http.StatusOK, "There is none", `value="Atlantis" checked`)
+	s.shows("/?since=2022-13-05", http.StatusBadRequest, "is not a day", "5\u202f763")
+	s.shows("/?since=2022-13-05&state=Ohio&till=2022-01-06", http.StatusBadRequest, "is not a day", "Only <b>Ohio to 2022-01-06</b>", `<p class="big">24</p>`)
+	s.shows("/?page=x", http.StatusBadRequest, "is not the number of a page", "1 to 50 of 2000")
+	s.shows("/?tab=Nowhere", http.StatusNotFound, "no such part", "Overview, Trends, Quality")
 	s.shows("/?since=2022-02-01&till=2022-01-01", http.StatusBadRequest, "ends (2022-01-01) before it begins")
-	s.shows("/?state=%00", http.StatusBadRequest, "is text, which that is not")
-	s.shows("/?state=%ff", http.StatusBadRequest, "is text, which that is not")
-	s.shows("/cards/overview.csv?state=%ff", http.StatusBadRequest, "is text, which that is not")
+	s.shows("/?state=%00", http.StatusBadRequest, "is text, which")
+	s.shows("/?state=%ff", http.StatusBadRequest, "is text, which")
+	s.shows("/cards/overview.csv?state=%ff", http.StatusBadRequest, "is text, which")
 	s.shows("/nowhere", http.StatusNotFound, "no such page")
 	s.shows("/cards/nothing.csv", http.StatusNotFound, "no such card")
 }
@@ -142,30 +154,61 @@ func TestFirstLoad(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.execute(world + "; UPDATE etl_state SET summed = false; UPDATE etl_run SET state = 'failed', finished_at = NULL")
-	s.shows("/", http.StatusOK, "The first load has not ended", "no run completed", "<b>failed</b>")
+	s.shows("/", http.StatusOK, "The first load has not ended", "Not loaded yet", "no run completed", "<b>failed</b>")
+}
+
+// follow counts the rejects on a page and on all that it leads to.
+func (s *site) follow(path, total string) (seen int) {
+	s.Helper()
+	for path != "" {
+		body := s.shows(path, http.StatusOK, total+" refused")
+		if strings.Contains(body, "<script>\"") || strings.Contains(body, "<i>\"") {
+			s.Error("a value is not escaped")
+		}
+		seen += strings.Count(body, "<code>")
+		_, more, found := strings.Cut(body, `rel="next" href="`)
+		path, _, _ = strings.Cut(more, `"`)
+		if path = html.UnescapeString(path); !found {
+			path = ""
+		}
+	}
+	return seen
 }
 
 func TestRejectsPage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.execute(world)
-	seen := 0
-	for path := "/rejects"; path != ""; {
-		body := s.shows(path, http.StatusOK, "120 records were refused")
-		if strings.Contains(body, "<script>\"") || strings.Contains(body, "<i>") {
-			t.Error("a value is not escaped")
+	const date, deaths = "REPORT_DATE is not a date (YYYY-MM-DD)", "PEOPLE_DEATH_NEW_COUNT is not a whole number"
+	for _, tt := range []struct {
+		query url.Values
+		want  int
+	}{
+		{nil, 120},
+		{url.Values{"state": {"Ohio"}}, 116},
+		{url.Values{"nostate": {"1"}}, 4},
+		{url.Values{"state": {"Ohio"}, "reason": {deaths}}, 77},
+		{url.Values{"reason": {date}}, 40},
+		{url.Values{"since": {"2022-01-05"}}, 80},
+		{url.Values{"since": {"2022-01-06"}}, 0},
+		{url.Values{"reason": {"no such"}}, 0},
+	} {
+		query := "?" + tt.query.Encode()
+		if seen := s.follow("/rejects"+query, fmt.Sprint(tt.want)); seen != tt.want {
+			t.Errorf("%s: %d rejects on all pages, want %d", query, seen, tt.want)
 		}
-		seen += strings.Count(body, "<code>")
-		_, more, found := strings.Cut(body, `rel="next" href="`)
-		path, _, _ = strings.Cut(more, `"`)
-		if !found {
-			path = ""
+		_, header, body := s.get("/rejects.csv" + query)
+		rows, err := csv.NewReader(strings.NewReader(body)).ReadAll()
+		if err != nil || len(rows) != tt.want+1 || !strings.HasPrefix(header.Get("Content-Disposition"), `attachment; filename="rejects`) {
+			t.Errorf("%s: %d lines of CSV, %v, %v", query, len(rows), header, err)
 		}
 	}
-	if seen != 120 {
-		t.Errorf("%d rejects on all pages", seen)
-	}
-	s.shows("/rejects?after=x", http.StatusBadRequest, "no such page")
+	s.shows("/rejects?reason="+url.QueryEscape(date), http.StatusOK, "St. John, Ohio", ">Namibia<", "<option selected>"+date,
+		"Only <b>with the reason "+date+"</b>", "/rejects.csv?reason=")
+	s.shows("/rejects?after=x", http.StatusBadRequest, "no place in the list", "120 refused")
+	s.shows("/rejects?reason=%00", http.StatusBadRequest, "a reason is text")
+	s.shows("/rejects.csv?reason=%ff", http.StatusBadRequest, "a reason is text")
+	s.shows("/?tab=Quality&state=Ohio", http.StatusOK, `href="/rejects?state=Ohio"`)
 }
 
 // A download has what the statement gives, and no text that runs.
@@ -178,7 +221,7 @@ func TestDownload(t *testing.T) {
 	for _, c := range dashboards.Cards() {
 		status, header, body := s.get("/cards/" + c.Name + ".csv?" + filters)
 		if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/csv") ||
-			header.Get("Content-Disposition") != `attachment; filename="`+c.Name+`.csv"` {
+			header.Get("Content-Disposition") != `attachment; filename="`+c.Name+`-some-states-from-2022-03-01.csv"` {
 			t.Errorf("%s: %d %v", c.Name, status, header)
 		}
 		got, err := csv.NewReader(strings.NewReader(body)).ReadAll()
@@ -312,8 +355,8 @@ func TestServe(t *testing.T) {
 	s.url = "http://" + l.Addr().String()
 	<-looked
 	parts := []string{"1\u202f234", "62 %", "98\u202f765 rows, 4\u202f321 a second; indexing", "<b>17</b>", "<b>unbalanced</b>",
-		"records that are not accounted for", "Servers looked at just now"}
-	for deadline := time.Now().Add(within); !strings.Contains(s.shows("/", http.StatusOK), "Servers looked at"); {
+		"records that are not accounted for", "problems need somebody", "servers looked at just now"}
+	for deadline := time.Now().Add(within); !strings.Contains(s.shows("/", http.StatusOK), "servers looked at"); {
 		if time.Now().After(deadline) {
 			t.Fatal("the page never shows what the look found")
 		}

@@ -1,51 +1,83 @@
-// The page works without this: it refreshes the page every minute and tells a
-// line's numbers under the pointer.
+// The page works without this: it refreshes the page every minute, closes the list
+// of states and tells a line's numbers under the pointer.
 "use strict";
 
 const every = 60_000;
 const live = document.getElementById("live");
+const paused = () => sessionStorage.getItem("paused") === "yes";
 
-function refreshing() {
-  return live && live.querySelector("button").getAttribute("aria-pressed") === "true";
+// Who has marked text keeps it.
+function marks() {
+  const marked = getSelection();
+  return !marked.isCollapsed && marked.containsNode(document.getElementById("content"), true);
 }
 
-// Who writes in the form, has a list open or works in the content keeps it.
-function busy() {
-  const content = document.getElementById("content");
-  return document.hidden || content.querySelector("details[open]") !== null ||
-    (content.contains(document.activeElement) && document.activeElement.id !== "main");
+// Who writes in the form or has its list open keeps it.
+function inUse(bar) {
+  return bar.contains(document.activeElement) || bar.querySelector("details[open]") !== null ||
+    [...bar.querySelectorAll("input")].some((i) => i.value !== i.defaultValue || i.checked !== i.defaultChecked);
+}
+
+// takeOver puts the fresh part in the old one's place: what is open, how far it is
+// scrolled and where the keyboard is stay as they are.
+function takeOver(old, fresh) {
+  const inside = "a[href], button, summary, [tabindex]";
+  const focus = [old, ...old.querySelectorAll(inside)].indexOf(document.activeElement);
+  const scrolled = [...old.querySelectorAll(".scroll")].map((e) => [e.scrollLeft, e.scrollTop]);
+  const details = fresh.querySelectorAll("details");
+  old.querySelectorAll("details").forEach((e, i) => { if (details[i]) details[i].open = e.open; });
+  old.replaceWith(fresh);
+  fresh.querySelectorAll(".scroll").forEach((e, i) => { if (scrolled[i]) e.scrollTo(...scrolled[i]); });
+  if (focus >= 0) [fresh, ...fresh.querySelectorAll(inside)][focus]?.focus({ preventScroll: true });
 }
 
 async function refresh() {
-  if (!refreshing() || busy()) return;
+  if (paused() || document.hidden || marks()) return;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     if (!answer.ok) throw new Error(answer.statusText);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (busy()) return;
-    const scrolled = [...document.querySelectorAll(".scroll")].map((e) => e.scrollTop);
-    document.getElementById("content").replaceWith(fresh.getElementById("content"));
-    document.querySelector(".made time").replaceWith(fresh.querySelector(".made time"));
-    document.querySelectorAll(".scroll").forEach((e, i) => { e.scrollTop = scrolled[i] || 0; });
-    document.body.classList.remove("stale");
+    if (marks()) return;
+    for (const part of [".state", ".bar", "main", ".made time"]) {
+      const old = document.querySelector(part);
+      if (part !== ".bar" || !inUse(old)) takeOver(old, fresh.querySelector(part));
+    }
+    say(false);
   } catch {
-    document.body.classList.add("stale");
+    say(true);
   }
+}
+
+function say(stale) {
+  document.body.classList.toggle("stale", stale);
+  const [state, button] = [live.querySelector("span"), live.querySelector("button")];
+  const text = stale ? "cannot be refreshed: no answer" : paused() ? "not refreshed" : "refreshed every minute";
+  if (state.textContent !== text) state.textContent = text;
+  button.textContent = paused() ? "Refresh" : "Pause";
 }
 
 if (live) {
   live.hidden = false;
-  const button = live.querySelector("button");
-  button.addEventListener("click", () => {
-    const on = button.getAttribute("aria-pressed") !== "true";
-    button.setAttribute("aria-pressed", String(on));
-    button.textContent = on ? "Refreshes every minute" : "Does not refresh";
-    if (on) refresh();
+  say(false);
+  live.querySelector("button").addEventListener("click", () => {
+    sessionStorage.setItem("paused", paused() ? "no" : "yes");
+    say(false);
+    refresh();
   });
   setInterval(refresh, every);
   document.addEventListener("visibilitychange", refresh);
   document.addEventListener("covid:refresh", refresh);
 }
+
+function closeList(event) {
+  const list = document.querySelector(".choose[open]");
+  if (!list || (event.type === "keydown" ? event.key !== "Escape" : list.contains(event.target))) return;
+  const back = list.contains(document.activeElement);
+  list.open = false;
+  if (back) list.querySelector("summary").focus();
+}
+document.addEventListener("keydown", closeList);
+document.addEventListener("pointerdown", closeList);
 
 document.addEventListener("pointermove", (event) => {
   const drawing = event.target.closest && event.target.closest(".lines svg");
