@@ -69,7 +69,7 @@ func (v *dashboardView) show(p *workflowpb.PendingActivityInfo, now time.Time) {
 	v.why, v.said = why, now
 	line := fmt.Sprintf("%s: try %d after %d s", step, p.GetAttempt(), int(now.Sub(v.began).Seconds()))
 	if why != "" {
-		line += ", for: " + why
+		line += ": " + why
 	}
 	fmt.Fprintln(v.out, line+".")
 }
