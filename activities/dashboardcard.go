@@ -47,9 +47,9 @@ func (a *Dashboards) applyCard(ctx context.Context, in CardInput) (AppliedCard, 
 	var now metabase.Card
 	if in.Collection != 0 {
 		var err error
-		if now, ok, err = a.Metabase.FindCard(ctx, in.Collection, want.Mark.Key, want.Name); err != nil {
+		if now, out.Reason, err = a.findCard(ctx, in.Collection, want); err != nil {
 			return out, err
-		} else if ok {
+		} else if now.ID != 0 {
 			out.ID, want.ID = now.ID, now.ID
 			out.Applied = judged(out.What, out.Name, now.Content(), want.Content(), now.Mark, in.Force)
 		}
@@ -71,6 +71,32 @@ func (a *Dashboards) applyCard(ctx context.Context, in CardInput) (AppliedCard, 
 	}
 	return out, nil
 }
+
+// findCard gives our card, ID 0 if there is none: the one with the mark, or one of
+// its name that our dashboard shows, whose mark went with a rewritten description.
+// Any other of its name is somebody else's: that is said.
+func (a *Dashboards) findCard(ctx context.Context, collection int, want metabase.Card) (now metabase.Card, others string, err error) {
+	now, found, err := a.Metabase.FindCard(ctx, collection, want.Mark.Key)
+	if err != nil || found {
+		return now, "", err
+	}
+	ids, err := a.Metabase.UnmarkedCards(ctx, collection, want.Name)
+	if err != nil || len(ids) == 0 {
+		return now, "", err
+	}
+	page, _, err := a.Metabase.FindDashboard(ctx, collection, keyDashboard)
+	if err != nil {
+		return now, "", err
+	}
+	if i := slices.IndexFunc(ids, page.Shows); i >= 0 {
+		now, err = a.Metabase.Card(ctx, ids[i])
+		return now, "", err
+	}
+	return now, fmt.Sprintf(notOurs, "card"), nil
+}
+
+// notOurs is said of what has our name and not our mark.
+const notOurs = "another %s of this name, which was not written here, stays as it is"
 
 // wantedCard makes Metabase's card of a definition.
 func wantedCard(c dashboards.Card, database int, fields map[string]int) metabase.Card {

@@ -48,13 +48,12 @@ func (a *Dashboards) applyDashboard(ctx context.Context, in DashboardInput) (App
 		return out, err
 	}
 	var now metabase.Dashboard
-	found := false
 	if in.Collection != 0 {
-		if now, found, err = a.Metabase.FindDashboard(ctx, in.Collection, keyDashboard, dashboards.Title); err != nil {
+		if now, out.Reason, err = a.findDashboard(ctx, in); err != nil {
 			return out, err
 		}
 	}
-	if found {
+	if now.ID != 0 {
 		out.Applied = judged(out.What, out.Name, now.Content(), want.Content(), now.Mark, in.Force)
 	}
 	if !in.DryRun && out.Done == Created {
@@ -72,6 +71,31 @@ func (a *Dashboards) applyDashboard(ctx context.Context, in DashboardInput) (App
 	}
 	out.ID, out.Places = now.ID, now.Places
 	return out, nil
+}
+
+// findDashboard gives our dashboard, ID 0 if there is none: the one with the mark,
+// or one of its name that shows a card of ours, whose mark went with a rewritten
+// description. Any other of its name is somebody else's: that is said.
+func (a *Dashboards) findDashboard(ctx context.Context, in DashboardInput) (now metabase.Dashboard, others string, err error) {
+	now, found, err := a.Metabase.FindDashboard(ctx, in.Collection, keyDashboard)
+	if err != nil || found {
+		return now, "", err
+	}
+	ids, err := a.Metabase.UnmarkedDashboards(ctx, in.Collection, dashboards.Title)
+	if err != nil {
+		return now, "", err
+	}
+	for _, id := range ids {
+		page, err := a.Metabase.Dashboard(ctx, id)
+		if err != nil {
+			return now, "", err
+		}
+		if slices.ContainsFunc(in.Cards, func(c AppliedCard) bool { return c.ID != 0 && page.Shows(c.ID) }) {
+			return page, "", nil
+		}
+		others = fmt.Sprintf(notOurs, "dashboard")
+	}
+	return now, others, nil
 }
 
 // wantedDashboard makes Metabase's dashboard of the definition. A card that a

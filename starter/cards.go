@@ -40,7 +40,7 @@ func (a *app) cards(ctx context.Context) error {
 		}
 		columns, rows, err := db.Query(ctx, sql, args...)
 		if err != nil {
-			return fmt.Errorf("card %q: %w", card.Title, err)
+			return fmt.Errorf("card %q: %w", card.Title, hinted(err))
 		}
 		if a.json {
 			all[card.Name] = cardJSON(card, columns, rows)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -43,8 +42,9 @@ and filters. Repeated, it writes only what differs. Every card and every filter
 is run at the end.
 
 What a person has edited in Metabase is kept and said, unless --force. The worker
-reaches Metabase and needs METABASE_USERNAME, METABASE_PASSWORD and
-METABASE_DATABASE_URL; METABASE_URL of this command is the address it prints.`,
+does it: it reaches Metabase at its own METABASE_URL and needs METABASE_USERNAME,
+METABASE_PASSWORD and METABASE_DATABASE_URL. This command reaches no Metabase: of
+its METABASE_URL it makes the address that it prints.`,
 		Example: "  starter dashboard apply\n  starter dashboard apply --dry-run",
 		Args:    noArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return a.applyDashboard(c.Context(), opt) },
@@ -76,10 +76,13 @@ func (a *app) applyDashboard(ctx context.Context, opt activities.ApplyOptions) e
 	} else if found && running != opt {
 		return usagef("the dashboard is being provisioned with other options: try again when workflow %s has ended", run.GetID())
 	}
+	if !a.json {
+		fmt.Fprintf(a.errOut, "The provisioning runs as workflow %s.\n", run.GetID())
+	}
 	watching, done := context.WithCancel(ctx)
 	defer done()
 	go a.hintNoWorker(watching, c)
-	go a.sayWhatFails(watching, c, run)
+	go a.watchDashboard(watching, c, run)
 	var r workflows.DashboardResult
 	if err := run.Get(ctx, &r); err != nil {
 		if ctx.Err() != nil {
@@ -89,28 +92,6 @@ func (a *app) applyDashboard(ctx context.Context, opt activities.ApplyOptions) e
 		return fmt.Errorf("provision the dashboard: %w", err)
 	}
 	return a.printDashboard(r)
-}
-
-// sayWhatFails says why a step is tried again, once for each reason.
-func (a *app) sayWhatFails(ctx context.Context, c client.Client, run client.WorkflowRun) {
-	said := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(sayLateAfter):
-		}
-		d, err := c.DescribeWorkflowExecution(ctx, run.GetID(), run.GetRunID())
-		if err != nil {
-			continue
-		}
-		for _, step := range d.GetPendingActivities() {
-			if why := step.GetLastFailure().GetMessage(); why != "" && why != said {
-				said = why
-				fmt.Fprintf(a.errOut, "Tried again: %s.\n", strings.TrimSuffix(why, "."))
-			}
-		}
-	}
 }
 
 func (a *app) printDashboard(r workflows.DashboardResult) error {

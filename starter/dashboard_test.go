@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"covidpipeline/dashboards"
+	"covidpipeline/internal/health"
 	"covidpipeline/internal/metabasefake"
 	"covidpipeline/internal/testenv"
 	"covidpipeline/internal/warehouse"
@@ -99,6 +100,33 @@ func TestDashboardWhoseWorkerIsKilled(t *testing.T) {
 	}
 }
 
+// Who waits for a Metabase is told at once what for, then how often it was tried and why.
+func TestDashboardWaitsForMetabase(t *testing.T) {
+	t.Parallel()
+	o, _ := newDashboardOperator(t)
+	o.env = append(o.env, "METABASE_URL=http://127.0.0.1:1")
+	o.start("worker")
+	apply, out := o.start("starter", "dashboard", "apply")
+	const waiting = "Waiting until Metabase has started"
+	o.await("what it waits for, again and again", func() bool { return strings.Count(out.String(), waiting+": try ") >= 2 })
+	first, rest, _ := strings.Cut(out.String(), waiting+": try ")
+	o.contains(first, "runs as workflow dashboard/", waiting+".\n")
+	o.contains(rest, "ask Metabase at http://127.0.0.1:1 whether it has started", "connection refused")
+	if status := o.end(apply, syscall.SIGINT); status != 1 {
+		t.Errorf("interrupted, it ended with %d", status)
+	}
+	o.contains(out.String(), "goes on without this command")
+
+	status := o.status()
+	o.contains(status.Dashboard.Retry.Failure, "http://127.0.0.1:1")
+	o.finds(status, "no-schedule retrying", "no-index")
+	if err := o.c.CancelWorkflow(t.Context(), workflows.DashboardID, ""); err != nil {
+		t.Fatal(err)
+	}
+	o.await("its end", func() bool { return o.status().Dashboard.State == health.Cancelled })
+	o.finds(o.status(), "no-schedule", "no-index")
+}
+
 func TestDashboardOfAWorkerWithoutSettings(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)
@@ -109,4 +137,7 @@ func TestDashboardOfAWorkerWithoutSettings(t *testing.T) {
 		t.Errorf("ended with %d", status)
 	}
 	o.contains(text, "METABASE_DATABASE_URL, METABASE_PASSWORD, METABASE_USERNAME not set", "docs/operations.md")
+	r := o.status()
+	o.finds(r, "no-schedule dashboard-failed", "no-index")
+	o.contains(r.Problems[1].Text, "METABASE_PASSWORD")
 }

@@ -146,7 +146,21 @@ func (a *app) warehouse(ctx context.Context) (*warehouse.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return warehouse.Open(ctx, url)
+	db, err := warehouse.Open(ctx, url)
+	return db, hinted(err)
+}
+
+// hinted adds to an error of the warehouse what to look at.
+func hinted(err error) error {
+	switch {
+	case errors.Is(err, warehouse.ErrUnavailable):
+		return fmt.Errorf("%w: start PostgreSQL, or correct the host and port of DATABASE_URL", err)
+	case errors.Is(err, warehouse.ErrDenied):
+		return fmt.Errorf("%w: correct the user, password and database of DATABASE_URL; the user has to be a member of covid_reader", err)
+	case errors.Is(err, warehouse.ErrNotMigrated):
+		return fmt.Errorf("%w: a worker does it when it starts", err)
+	}
+	return err
 }
 
 func (a *app) databaseURL() (string, error) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"covidpipeline/dashboards"
 )
 
 // chapter gives a section of the manual, up to the next heading of its rank.
@@ -99,6 +101,15 @@ func (o *operator) follow(s step) {
 	}
 	if line := lacking(); line != "" {
 		o.Errorf("the manual shows after %s\n%s", s.command, line)
+	}
+}
+
+func TestTheManualNamesTheCards(t *testing.T) {
+	t.Parallel()
+	o := &operator{T: t}
+	section := o.chapter("## The dashboard as a page")
+	for _, card := range dashboards.Cards() {
+		o.contains(section, "`"+card.Name+"`")
 	}
 }
 

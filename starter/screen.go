@@ -34,6 +34,7 @@ func (r report) screen() string {
 	p.refused("quarantine", r.Quarantine)
 	p.refused("rejects", r.Rejects)
 	p.proof(r.Proof)
+	p.dashboard(r.Dashboard)
 	return p.text.String()
 }
 
@@ -261,6 +262,19 @@ func (p *page) proof(r health.Proof) {
 	default:
 		p.line("proof", "%s %s, %d source records", r.State, p.ago(*r.EndedAt), r.Records)
 	}
+}
+
+// dashboard shows the newest provisioning; without one there is nothing to show.
+func (p *page) dashboard(d health.Dashboard) {
+	switch {
+	case d.Error != "":
+		p.unknown("dashboard", d.Error)
+	case d.EndedAt != nil:
+		p.line("dashboard", "provisioning %s %s", d.State, p.ago(*d.EndedAt))
+	case d.State != "":
+		p.line("dashboard", "provisioning %s", d.State)
+	}
+	p.retry(d.Retry)
 }
 
 func (p *page) refused(name string, r health.Refused) {

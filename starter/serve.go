@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -35,29 +38,58 @@ func (a *app) serve(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	db, err := warehouse.OpenReader(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
-		return usagef("--listen %s: %w; take another port", listen, err)
+		return notListening(listen, err)
 	}
-	if a.json {
-		err = a.printJSON(map[string]string{"url": "http://" + l.Addr().String()})
-	} else {
-		_, err = fmt.Fprintf(a.out, "The dashboard is at http://%s\n", l.Addr())
-	}
+	defer l.Close()
+	db, err := warehouse.OpenReader(ctx, url)
 	if err != nil {
-		return err
+		return hinted(err)
 	}
+	defer db.Close()
 	servers, err := a.servers(db)
 	if err != nil {
 		return err
 	}
 	defer servers.Temporal.Close()
+	if err := a.sayWhere(l.Addr()); err != nil {
+		return err
+	}
 	s := &web.Server{DB: db, Log: slog.New(slog.NewTextHandler(a.errOut, nil)),
 		Look: func(ctx context.Context) health.Status { return health.Gather(ctx, servers) }}
 	return s.Serve(ctx, l)
+}
+
+// sayWhere prints an address of the page that a browser opens, and warns when
+// other machines reach it too.
+func (a *app) sayWhere(addr net.Addr) error {
+	where, also := addr.String(), ""
+	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		if tcp.IP.IsUnspecified() {
+			where = net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+			also = ", and at every other address of this machine"
+		}
+		fmt.Fprintln(a.errOut, "Warning: whoever reaches this address can read the dashboard, without a password.")
+	}
+	if a.json {
+		return a.printJSON(map[string]string{"url": "http://" + where})
+	}
+	_, err := fmt.Fprintf(a.out, "The dashboard is at http://%s%s\n", where, also)
+	return err
+}
+
+// notListening says why nobody can listen there, and what to do.
+func notListening(listen string, err error) error {
+	var syntax *net.AddrError
+	var name *net.DNSError
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("--listen %s: a program listens there already: take another port, or end that program", listen)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("--listen %s: this user may not listen on that port: take one above 1023", listen)
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.As(err, &syntax), errors.As(err, &name):
+		return usagef("--listen is %q: it wants an address of this machine and a port, such as 127.0.0.1:8088, or :8088 for all its addresses", listen)
+	}
+	return fmt.Errorf("--listen %s: %w", listen, err)
 }

@@ -144,7 +144,7 @@ func (p *provisioning) page() (collection int, d metabase.Dashboard) {
 	if err != nil || !ok {
 		p.Fatalf("the collection: %t, %v", ok, err)
 	}
-	d, ok, err = p.client.FindDashboard(p.Context(), collection, "dashboard", "")
+	d, ok, err = p.client.FindDashboard(p.Context(), collection, "dashboard")
 	if err != nil || !ok {
 		p.Fatalf("the dashboard: %t, %v", ok, err)
 	}
@@ -155,7 +155,7 @@ func (p *provisioning) page() (collection int, d metabase.Dashboard) {
 func (p *provisioning) place(name string) (metabase.Card, metabase.Dashboard, metabase.Place) {
 	p.Helper()
 	collection, d := p.page()
-	card, ok, err := p.client.FindCard(p.Context(), collection, name, "")
+	card, ok, err := p.client.FindCard(p.Context(), collection, name)
 	if err != nil || !ok {
 		p.Fatalf("the card %s: %t, %v", name, ok, err)
 	}

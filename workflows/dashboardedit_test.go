@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -96,6 +97,54 @@ func TestDashboardEditedCards(t *testing.T) {
 		t.Errorf("after it was forced: %+v", r.Applied)
 	}
 	p.checkNumbers()
+}
+
+// What a person made under our names is theirs, by force too; what lost its mark and
+// is still on the dashboard is ours.
+func TestDashboardBesideAnothersOfItsNames(t *testing.T) {
+	t.Parallel()
+	p := newProvisioning(t, metabasefake.Options{Users: []metabasefake.User{admin}})
+	collection, err := p.client.CreateCollection(t.Context(), "collection", dashboards.Title, dashboards.Description)
+	if err != nil {
+		t.Fatal(err)
+	}
+	definition, _ := dashboards.Find("total_records")
+	session := fmt.Sprint(p.json(http.MethodPost, "/api/session", "", map[string]any{"username": admin.Email, "password": admin.Password})["id"])
+	database, err := p.client.CreateDatabase(t.Context(), "another", p.works.Connection)
+	if err != nil {
+		t.Fatal(err)
+	}
+	card := p.json(http.MethodPost, "/api/card", session, map[string]any{
+		"name": definition.Title, "display": "table", "collection_id": collection, "visualization_settings": map[string]any{},
+		"dataset_query": map[string]any{"type": "native", "database": database, "native": map[string]any{"query": "SELECT 1 AS n"}},
+	})
+	page := p.json(http.MethodPost, "/api/dashboard", session, map[string]any{"name": dashboards.Title, "collection_id": collection})
+	names := []string{"card " + definition.Title, "dashboard " + dashboards.Title}
+	for _, options := range []activities.ApplyOptions{{DryRun: true, Force: true}, {Force: true}} {
+		r := p.must(options)
+		for _, name := range names {
+			if found := r.find(name); found.Done != activities.Created || !strings.Contains(found.Reason, "stays as it is") {
+				t.Errorf("%+v: %+v", options, found)
+			}
+		}
+	}
+	p.checkNumbers()
+	for _, options := range []activities.ApplyOptions{{}, {Force: true}} {
+		if r := p.must(options); len(r.done(activities.Same)) != len(r.Applied) {
+			t.Errorf("repeated with %+v: %+v", options, r.Applied)
+		}
+	}
+	for _, r := range p.fake.Writes() {
+		if r.Method == http.MethodPut && (r.Path == fmt.Sprintf("/api/card/%v", card["id"]) || r.Path == fmt.Sprintf("/api/dashboard/%v", page["id"])) {
+			t.Errorf("wrote to what is somebody else's: %+v", r)
+		}
+	}
+
+	_, ours := p.page()
+	p.edit(fmt.Sprintf("/api/dashboard/%d", ours.ID), map[string]any{"description": "Somebody's own words."})
+	if r := p.must(activities.ApplyOptions{}); !slices.Equal(r.done(activities.Kept), names[1:]) || len(r.done(activities.Created)) > 0 {
+		t.Errorf("with a rewritten description: %+v", r.Applied)
+	}
 }
 
 // Something added to a card leaves it what it should be; by force it goes.

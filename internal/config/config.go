@@ -59,13 +59,13 @@ type Elasticsearch struct {
 
 // Database is how the warehouse is reached.
 type Database struct {
-	URL     Secret `env:"DATABASE_URL" desc:"the warehouse, postgres://user:password@host:5432/warehouse"`
+	URL     Secret `env:"DATABASE_URL" desc:"the warehouse, postgres://user:password@host:5432/warehouse. For the starter's serve, cards and status a user who is only a member of covid_reader is enough"`
 	URLFile string `env:"DATABASE_URL_FILE"`
 }
 
 // MetabaseAddress is where a Metabase is.
 type MetabaseAddress struct {
-	URL string `env:"METABASE_URL" envDefault:"http://127.0.0.1:3000" desc:"where the worker reaches Metabase; of the starter the address that it prints"`
+	URL string `env:"METABASE_URL" envDefault:"http://127.0.0.1:3000" desc:"of a worker: where it reaches Metabase. Of the starter, which does not: the address that it prints for people"`
 }
 
 // Metabase is how a Metabase is reached, and how it reaches the warehouse in turn.

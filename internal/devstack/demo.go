@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -125,7 +126,8 @@ func (s *Stack) ensurePage(ctx context.Context, env []setting) (address string, 
 // first.
 func (s *Stack) ensureOurs(ctx context.Context, name string, env []setting, args []string, answers func(context.Context) error) (*Server, error) {
 	path := filepath.Join(s.Root, "bin", args[0])
-	version, err := programVersion(path, args, env)
+	whole := environment(os.Environ(), env)
+	version, err := programVersion(path, args, whole)
 	if err != nil {
 		return nil, fmt.Errorf("start the %s: %w", name, err)
 	}
@@ -144,7 +146,7 @@ func (s *Stack) ensureOurs(ctx context.Context, name string, env []setting, args
 		}
 	}
 	began := time.Now()
-	p := program{path: path, args: args[1:], env: environment(os.Environ(), env), dir: s.Root}
+	p := program{path: path, args: args[1:], env: whole, dir: s.Root}
 	started := &Server{Name: name, StopSignal: syscall.SIGTERM, Version: version}
 	o := Options{Log: s.logPath(name), Started: s.record}
 	if _, err = run(ctx, p, started, o, answers); err != nil {
@@ -154,15 +156,17 @@ func (s *Stack) ensureOurs(ctx context.Context, name string, env []setting, args
 	return started, nil
 }
 
-// programVersion gives a digest of a program, its arguments and its settings.
-func programVersion(path string, args []string, env []setting) (string, error) {
+// programVersion gives a digest of a program, its arguments and, of its
+// environment, its settings.
+func programVersion(path string, args, env []string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
 	digest := sha256.New()
-	fmt.Fprintln(digest, args, env)
+	settings := slices.DeleteFunc(slices.Sorted(slices.Values(env)), func(v string) bool { return !isSetting(v) })
+	fmt.Fprintln(digest, args, settings)
 	if _, err := io.Copy(digest, file); err != nil {
 		return "", err
 	}

@@ -188,6 +188,31 @@ func TestEnvironmentReachesTheStackOnly(t *testing.T) {
 	}
 }
 
+// A worker that runs is started anew when what it is told has changed, and stays
+// whatever else the shell says.
+func TestProgramVersion(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "worker")
+	if err := os.WriteFile(path, []byte("program"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	version := func(env ...string) string {
+		t.Helper()
+		v, err := programVersion(path, []string{"worker"}, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	first := version("PATH=/bin", "METABASE_URL=http://one", "DATABASE_URL=near")
+	if same := version("DATABASE_URL=near", "SHLVL=2", "METABASE_URL=http://one"); same != first {
+		t.Error("another order and another SHLVL make another version")
+	}
+	if other := version("PATH=/bin", "METABASE_URL=http://two", "DATABASE_URL=near"); other == first {
+		t.Error("another METABASE_URL makes no other version")
+	}
+}
+
 func TestRoom(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

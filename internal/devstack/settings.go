@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -132,6 +133,13 @@ func environment(inherited []string, settings []setting) []string {
 		env = append(env, v.name+"="+v.value)
 	}
 	return env
+}
+
+// isSetting tells whether a variable of the environment is one that our programs
+// read.
+func isSetting(variable string) bool {
+	return slices.ContainsFunc([]string{"ELASTICSEARCH_", "DATABASE_URL", "TEMPORAL_", "METABASE_", "LOG_"},
+		func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
 }
 
 // PrintEnv prints the env file.

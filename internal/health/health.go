@@ -27,6 +27,7 @@ type Status struct {
 	Quarantine    Refused       `json:"quarantine"`
 	Rejects       Refused       `json:"rejects"`
 	Proof         Proof         `json:"proof"`
+	Dashboard     Dashboard     `json:"dashboard"`
 }
 
 // Elasticsearch is the server of the raw index.

@@ -57,3 +57,10 @@ func (g *gatherer) proof(ctx context.Context) {
 		p.State = Unbalanced
 	}
 }
+
+func (j *judge) proof() {
+	if j.Proof.State == Unbalanced {
+		j.problem("unbalanced", "`starter reconcile` names each difference; it is gone when a later proof balances",
+			"the proof of %s found records that are not accounted for", clock(j.Proof.EndedAt))
+	}
+}

@@ -54,6 +54,7 @@ func (s Status) judge() *judge {
 	j.ingests()
 	j.releases()
 	j.proof()
+	j.dashboard()
 	j.unread()
 	return j
 }
@@ -87,13 +88,6 @@ func (j *judge) servers() {
 	case p.Schema > p.SchemaWanted:
 		j.notice("schema-newer", "use the programs of the newer version",
 			"the warehouse's tables are at version %d, this program knows %d", p.Schema, p.SchemaWanted)
-	}
-}
-
-func (j *judge) proof() {
-	if j.Proof.State == Unbalanced {
-		j.problem("unbalanced", "`starter reconcile` names each difference; it is gone when a later proof balances",
-			"the proof of %s found records that are not accounted for", clock(j.Proof.EndedAt))
 	}
 }
 
@@ -367,6 +361,7 @@ func (j *judge) unread() {
 	part(j.Temporal.Error, "the list of ETL runs", j.ETL.Error)
 	part(j.Temporal.Error, "the list of ingests", j.Ingests.Error)
 	part(j.Temporal.Error, "the newest proof", j.Proof.Error)
+	part(j.Temporal.Error, "the provisioning of the dashboard", j.Dashboard.Error)
 	part(j.Temporal.Error, "the search attributes", j.Temporal.AttributesError)
 }
 

@@ -94,6 +94,13 @@ func TestRules(t *testing.T) {
 		{"a proof that balanced", func(s *Status) { s.Proof = Proof{State: Balanced} }, "", "", ""},
 		{"a proof that found differences", func(s *Status) { s.Proof = Proof{State: Unbalanced} }, "unbalanced", "", "not accounted for"},
 		{"a proof that cannot be read", func(s *Status) { s.Proof = Proof{Error: "no"} }, "unread", "", "the newest proof"},
+		{"a dashboard provisioned", func(s *Status) { s.Dashboard = Dashboard{State: Completed} }, "", "", ""},
+		{"a provisioning that somebody stopped", func(s *Status) { s.Dashboard = Dashboard{State: Terminated} }, "", "", ""},
+		{"a provisioning that failed", func(s *Status) { s.Dashboard = Dashboard{State: Failed, Failure: "no such user"} }, "dashboard-failed", "", "no such user"},
+		{"a provisioning that waits", func(s *Status) {
+			s.Dashboard = Dashboard{State: Running, Retry: &Retry{Activity: "AwaitMetabase", Attempt: 6, Failure: "refused"}}
+		}, "retrying", "", "refused"},
+		{"a provisioning that cannot be read", func(s *Status) { s.Dashboard.Error = "no" }, "unread", "", "the provisioning of the dashboard"},
 		{"a schedule without a next run", func(s *Status) { s.Schedule.NextRun = nil }, "schedule-differs", "", "starts no run"},
 		{"a schedule that runs once a year", func(s *Status) { late := now.Add(37 * 24 * time.Hour); s.Schedule.NextRun = &late }, "schedule-differs", "", "starts no run"},
 		{"search attributes missing", func(s *Status) { s.Temporal.Missing = []string{"CovidRows"} }, "attributes", "", "CovidRows"},

@@ -26,12 +26,12 @@ func (g *gatherer) temporal(ctx context.Context) {
 	s.Temporal.Namespace, s.Workers.TaskQueue, s.Schedule.ID = g.Namespace, g.TaskQueue, workflows.ScheduleID
 	if err := g.reach(ctx); err != nil {
 		s.Temporal.Error = err.Error()
-		notAsked("Temporal", &s.Workers.Error, &s.Schedule.Error, &s.ETL.Error, &s.Ingests.Error, &s.Proof.Error, &s.Temporal.AttributesError)
+		notAsked("Temporal", &s.Workers.Error, &s.Schedule.Error, &s.ETL.Error, &s.Ingests.Error, &s.Proof.Error, &s.Dashboard.Error, &s.Temporal.AttributesError)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, thenWithin)
 	defer cancel()
-	together(func() { g.schedule(ctx) }, func() { g.etl(ctx) }, func() { g.proof(ctx) }, func() { g.attributes(ctx) }, func() {
+	together(func() { g.schedule(ctx) }, func() { g.etl(ctx) }, func() { g.proof(ctx) }, func() { g.dashboard(ctx) }, func() { g.attributes(ctx) }, func() {
 		g.workers(ctx)
 		g.ingests(ctx)
 	})

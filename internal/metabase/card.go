@@ -46,18 +46,25 @@ func (s storedCard) card() Card {
 	return c
 }
 
-// FindCard gives the collection's card that carries the mark's key, or else the
-// oldest one of that name.
-func (c *Client) FindCard(ctx context.Context, collection int, key, name string) (Card, bool, error) {
-	id, found, err := c.findItem(ctx, collection, kindCard, key, name)
-	if err != nil || !found {
+// FindCard gives the collection's card that carries the mark's key, the oldest of
+// several.
+func (c *Client) FindCard(ctx context.Context, collection int, key string) (Card, bool, error) {
+	ids, err := c.marked(ctx, collection, kindCard, key)
+	if err != nil || len(ids) == 0 {
 		return Card{}, false, err
 	}
-	card, err := c.card(ctx, id)
+	card, err := c.Card(ctx, ids[0])
 	return card, err == nil, err
 }
 
-func (c *Client) card(ctx context.Context, id int) (Card, error) {
+// UnmarkedCards gives the ids of the collection's cards of that name that carry no
+// mark, the oldest first.
+func (c *Client) UnmarkedCards(ctx context.Context, collection int, name string) ([]int, error) {
+	return c.unmarked(ctx, collection, kindCard, name)
+}
+
+// Card reads a card.
+func (c *Client) Card(ctx context.Context, id int) (Card, error) {
 	var in storedCard
 	err := c.call(ctx, "read a card", http.MethodGet, fmt.Sprintf("/api/card/%d", id), nil, &in)
 	return in.card(), err
@@ -81,7 +88,7 @@ func (c *Client) WriteCard(ctx context.Context, collection int, want Card) (Card
 	if err := c.call(ctx, op, method, path, body, &out); err != nil {
 		return Card{}, err
 	}
-	got, err := c.card(ctx, out.ID)
+	got, err := c.Card(ctx, out.ID)
 	if err != nil {
 		return Card{}, err
 	}

@@ -83,8 +83,11 @@ func TestFinding(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, found, err := c.FindDashboard(t.Context(), ids[0], "e", "none"); err != nil || !found || got.ID != last.ID {
+	if got, found, err := c.FindDashboard(t.Context(), ids[0], "e"); err != nil || !found || got.ID != last.ID {
 		t.Errorf("%+v, %t, %v; want %d", got, found, err, last.ID)
+	}
+	if unmarked, err := c.UnmarkedDashboards(t.Context(), ids[0], "Page"); err != nil || len(unmarked) > 0 {
+		t.Errorf("unmarked %v, %v", unmarked, err)
 	}
 }
 
@@ -149,7 +152,7 @@ func TestCardStoredInAnotherForm(t *testing.T) {
 	}
 	judge := func() Verdict {
 		t.Helper()
-		now, found, err := c.FindCard(t.Context(), collection, "by_state", "")
+		now, found, err := c.FindCard(t.Context(), collection, "by_state")
 		if err != nil || !found {
 			t.Fatalf("found %t, %v", found, err)
 		}

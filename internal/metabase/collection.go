@@ -67,10 +67,10 @@ const (
 // itemsPage is how many items are asked for at once.
 const itemsPage = 200
 
-// findItem gives the id of the collection's card or dashboard that carries the
-// mark's key, or else of the oldest one of that name.
-func (c *Client) findItem(ctx context.Context, collection int, kind, key, name string) (id int, found bool, err error) {
-	var marked, named []int
+// items gives the ids of the collection's cards or dashboards that are wanted by
+// name and mark, the oldest first.
+func (c *Client) items(ctx context.Context, collection int, kind string, wanted func(name string, mark Mark) bool) ([]int, error) {
+	var ids []int
 	for offset, total := 0, 1; offset < total; {
 		var in struct {
 			Data []struct {
@@ -82,13 +82,11 @@ func (c *Client) findItem(ctx context.Context, collection int, kind, key, name s
 		}
 		path := fmt.Sprintf("/api/collection/%d/items?models=%s&limit=%d&offset=%d", collection, kind, itemsPage, offset)
 		if err := c.call(ctx, "list the collection", http.MethodGet, path, nil, &in); err != nil {
-			return 0, false, err
+			return nil, err
 		}
 		for _, item := range in.Data {
-			if _, mark := cutMark(item.Description); item.Model == kind && mark.Key == key {
-				marked = append(marked, item.ID)
-			} else if item.Model == kind && item.Name == name {
-				named = append(named, item.ID)
+			if _, mark := cutMark(item.Description); item.Model == kind && wanted(item.Name, mark) {
+				ids = append(ids, item.ID)
 			}
 		}
 		if len(in.Data) == 0 {
@@ -96,6 +94,17 @@ func (c *Client) findItem(ctx context.Context, collection int, kind, key, name s
 		}
 		offset, total = offset+len(in.Data), in.Total
 	}
-	id, found = oldest(marked, named)
-	return id, found, nil
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// marked gives the ids of those that carry the mark's key.
+func (c *Client) marked(ctx context.Context, collection int, kind, key string) ([]int, error) {
+	return c.items(ctx, collection, kind, func(_ string, mark Mark) bool { return mark.Key == key })
+}
+
+// unmarked gives the ids of those of that name that carry no mark: they are
+// somebody else's, or a person has rewritten the description.
+func (c *Client) unmarked(ctx context.Context, collection int, kind, name string) ([]int, error) {
+	return c.items(ctx, collection, kind, func(other string, mark Mark) bool { return mark.Key == "" && other == name })
 }

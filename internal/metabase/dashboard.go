@@ -162,15 +162,26 @@ func storedMapping(text json.RawMessage, card int) (Mapping, bool) {
 	return Mapping{Parameter: in.Parameter, Tag: tag[1]}, true
 }
 
-// FindDashboard gives the collection's dashboard that carries the mark's key, or
-// else the oldest one of that name.
-func (c *Client) FindDashboard(ctx context.Context, collection int, key, name string) (Dashboard, bool, error) {
-	id, found, err := c.findItem(ctx, collection, kindDashboard, key, name)
-	if err != nil || !found {
+// FindDashboard gives the collection's dashboard that carries the mark's key, the
+// oldest of several.
+func (c *Client) FindDashboard(ctx context.Context, collection int, key string) (Dashboard, bool, error) {
+	ids, err := c.marked(ctx, collection, kindDashboard, key)
+	if err != nil || len(ids) == 0 {
 		return Dashboard{}, false, err
 	}
-	d, err := c.Dashboard(ctx, id)
+	d, err := c.Dashboard(ctx, ids[0])
 	return d, err == nil, err
+}
+
+// UnmarkedDashboards gives the ids of the collection's dashboards of that name that
+// carry no mark, the oldest first.
+func (c *Client) UnmarkedDashboards(ctx context.Context, collection int, name string) ([]int, error) {
+	return c.unmarked(ctx, collection, kindDashboard, name)
+}
+
+// Shows tells whether a card is on the dashboard.
+func (d Dashboard) Shows(card int) bool {
+	return slices.ContainsFunc(d.Places, func(p Place) bool { return p.Card == card })
 }
 
 // Dashboard reads a dashboard.

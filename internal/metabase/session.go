@@ -16,7 +16,7 @@ type Properties struct {
 // Ready asks whether Metabase has started, and what it is. While it starts, the
 // error is of kind Unavailable. Its health can be good before all else answers.
 func (c *Client) Ready(ctx context.Context) (Properties, error) {
-	if err := c.send(ctx, "ask Metabase whether it has started", http.MethodGet, "/api/health", "", nil, nil); err != nil {
+	if err := c.send(ctx, "ask Metabase at "+c.cfg.URL+" whether it has started", http.MethodGet, "/api/health", "", nil, nil); err != nil {
 		return Properties{}, err
 	}
 	var in struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -23,7 +24,8 @@ var (
 	ErrOtherIndex = errors.New("the warehouse belongs to another raw index")
 	// ErrNotMigrated: the tables are not there or not those of this version.
 	ErrNotMigrated = errors.New("the warehouse is not migrated: run the migrations")
-	// ErrDenied: PostgreSQL refused the login or the role lacks a privilege.
+	// ErrDenied: PostgreSQL refused the login, has no such database, or the role
+	// lacks a privilege.
 	ErrDenied = errors.New("PostgreSQL refused access")
 	// ErrUnavailable: no connection, or a failure that passes; try again.
 	ErrUnavailable = errors.New("PostgreSQL is not available")
@@ -35,20 +37,43 @@ func explain(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) {
+		err = once{err}
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		class := classOf(pg.Code)
+		if connect != nil && pg.Code == "22023" { // no such role: the migrations make it
+			class = ErrNotMigrated
+		}
 		if class == nil {
 			return err
 		}
 		return fmt.Errorf("%w: %s (SQLSTATE %s)", class, pg.Message, pg.Code)
 	}
-	var connect *pgconn.ConnectError
 	var network net.Error
-	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || pgconn.SafeToRetry(err) {
+	if connect != nil || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || pgconn.SafeToRetry(err) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
+}
+
+// once is an error of connecting on one line that says each thing once: where the
+// URL has no sslmode, pgx tries an address with TLS and without, and tells both.
+type once struct{ error }
+
+func (e once) Unwrap() error { return e.error }
+
+func (e once) Error() string {
+	var said []string
+	for line := range strings.Lines(e.error.Error()) {
+		line = strings.TrimSpace(line)
+		if !slices.ContainsFunc(said, func(before string) bool { return strings.Contains(before, line) }) {
+			said = append(said, line)
+		}
+	}
+	return strings.Join(said, " ")
 }
 
 // classOf gives the class of an SQLSTATE, or nil. Table A.1 of PostgreSQL's
@@ -57,7 +82,7 @@ func classOf(code string) error {
 	switch code {
 	case "42P01", "42703", "3F000": // no such table, column, schema
 		return ErrNotMigrated
-	case "42501": // privilege
+	case "42501", "3D000": // privilege, no such database
 		return ErrDenied
 	case "55P03", "57014": // a lock was not to be had in time; stopped by a time limit of the server or an administrator
 		return ErrUnavailable

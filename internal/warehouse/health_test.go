@@ -2,6 +2,7 @@ package warehouse_test
 
 import (
 	"errors"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -48,6 +49,33 @@ func TestNewDoesNotConnect(t *testing.T) {
 	_, err = warehouse.New("postgres://user:secret-word@host:notaport/db")
 	if err == nil || strings.Contains(err.Error(), "secret-word") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A person reads each reason once, on one line, and without the password.
+func TestOpenFails(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(testenv.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := u.Query()
+	query.Set("role", "no_such_role")
+	u.RawQuery = query.Encode()
+	withoutRole := u.String()
+	u.Path, u.RawQuery = "/no_such_database", ""
+	for address, want := range map[string]error{
+		"postgres://user:secret-word@127.0.0.1:1/warehouse": warehouse.ErrUnavailable,
+		withoutRole: warehouse.ErrNotMigrated,
+		u.String():  warehouse.ErrDenied,
+	} {
+		_, err := warehouse.Open(t.Context(), address)
+		if !errors.Is(err, want) {
+			t.Fatalf("%v, want %v", err, want)
+		}
+		if text := err.Error(); strings.Contains(text, "\n") || strings.Count(text, "dial error") > 1 || strings.Contains(text, "secret-word") {
+			t.Errorf("%q", text)
+		}
 	}
 }
 
