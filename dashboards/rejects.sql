@@ -1,4 +1,4 @@
--- The rejects, one line each; the page of rejects lists them. A reject is found by
+-- The rejects, one line each, for the page that lists them. A reject is found by
 -- the state and the day of its raw document, as far as some sound record has them
 -- too. The others are there without a filter alone.
 SELECT key, kind, reason, date, source, release, row, rejected_at, document
