@@ -45,7 +45,12 @@ func (r Rules) Clean(d *Document) (Row, string) {
 	if row.Country == "" {
 		return Row{}, Columns[FieldCountry] + " is blank"
 	}
-	row.State, row.County = properName(row.State), properName(row.County)
+	if row.State, reason = cleanName(row.State, FieldState); reason != "" {
+		return Row{}, reason
+	}
+	if row.County, reason = cleanName(row.County, FieldCounty); reason != "" {
+		return Row{}, reason
+	}
 	for _, count := range [...]struct {
 		field int
 		to    *Count
@@ -83,6 +88,16 @@ func cleanText(d *Document, field int) (string, string) {
 		return "", Columns[field] + " holds a NUL or is not UTF-8: " + quote(d.Values[field])
 	}
 	return text, ""
+}
+
+// cleanName gives a name its case, by which some letters grow; the warehouse has an
+// index of names.
+func cleanName(text string, field int) (string, string) {
+	name := properName(text)
+	if len(name) > MaxKeyField {
+		return "", Columns[field] + " is over 1 kB as a name: " + quote(name)
+	}
+	return name, ""
 }
 
 func cleanCount(d *Document, field int) (Count, string) {

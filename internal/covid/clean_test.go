@@ -140,6 +140,8 @@ func TestCleanRejects(t *testing.T) {
 		{FieldDate, "2020-03-19", `REPORT_DATE lies more than 2 days after the day it was ingested (2020-03-16): "2020-03-19"`},
 		{FieldCountry, " ", `COUNTRY_SHORT_NAME is blank`},
 		{FieldCounty, "a\x00b", `COUNTY_NAME holds a NUL or is not UTF-8: "a\x00b"`},
+		{FieldCounty, strings.Repeat("Ⱥ", 400), `COUNTY_NAME is over 1 kB as a name: "Ⱥ` + strings.Repeat("ⱥ", 59) + `"...`}, // 800 bytes become 1,199
+		{FieldState, strings.Repeat("Ⱥ", 400), `PROVINCE_STATE_NAME is over 1 kB as a name: "Ⱥ` + strings.Repeat("ⱥ", 59) + `"...`},
 		{FieldDataSource, "a\xff", `DATA_SOURCE_NAME holds a NUL or is not UTF-8: "a\xff"`},
 	} {
 		row, reason := DefaultRules.Clean(document(tt.field, tt.value))

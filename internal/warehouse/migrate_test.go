@@ -18,7 +18,7 @@ import (
 )
 
 // all are the migrations, in their order.
-var all = []string{"00001_warehouse.sql", "00002_roles.sql", "00003_summaries.sql"}
+var all = []string{"00001_warehouse.sql", "00002_roles.sql", "00003_summaries.sql", "00004_days.sql"}
 
 func TestMigrateAgain(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -182,6 +183,43 @@ func TestSumOvertaken(t *testing.T) {
 	sum(t, db, 2)
 }
 
+const hasIndex = "SELECT to_regclass('covid_cases_day') IS NOT NULL"
+
+// The index of days comes with the sums, and again when somebody has removed it; the
+// longest names fit into it.
+func TestIndexOfDays(t *testing.T) {
+	t.Parallel()
+	db, url := started(t, 1)
+	long := row(1, 1)
+	long.State, long.County = noise(covid.MaxKeyField, 1), noise(covid.MaxKeyField, 2)
+	load(t, db, window(-1, 0, long))
+	if value[bool](t, url, hasIndex) {
+		t.Error("the first load keeps the index")
+	}
+	sum(t, db, 1)
+	if !value[bool](t, url, hasIndex) {
+		t.Error("the end of the first load made no index")
+	}
+	execute(t, url, "DROP INDEX covid_cases_day")
+	sum(t, db, 1)
+	if !value[bool](t, url, hasIndex) {
+		t.Error("the index was not made again")
+	}
+	long = row(2, 1)
+	long.State, long.County = noise(covid.MaxKeyField, 3), noise(covid.MaxKeyField, 4)
+	load(t, db, window(0, 1, long))
+}
+
+// noise gives a name that cannot be compressed.
+func noise(length int, seed uint64) string {
+	random := rand.New(rand.NewPCG(seed, 0))
+	b := make([]byte, length)
+	for i := range b {
+		b[i] = byte(random.IntN(94) + 33)
+	}
+	return string(b)
+}
+
 // A warehouse of the version before, with rows, gets the sums of its rows.
 func TestSumsOfAnOlderWarehouse(t *testing.T) {
 	t.Parallel()
@@ -192,18 +230,27 @@ func TestSumsOfAnOlderWarehouse(t *testing.T) {
 	if n := value[int64](t, url, differences); n == 0 {
 		t.Fatal("the sums are there")
 	}
-	migration, err := os.ReadFile("migrations/00003_summaries.sql")
-	if err != nil {
-		t.Fatal(err)
+	var ups []string
+	for _, name := range []string{"00004_days.sql", "00003_summaries.sql"} {
+		migration, err := os.ReadFile("migrations/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		up, down, _ := strings.Cut(string(migration), "-- +goose Down")
+		execute(t, url, down)
+		ups = append([]string{up}, ups...)
 	}
-	up, down, _ := strings.Cut(string(migration), "-- +goose Down")
-	execute(t, url, down)
-	execute(t, url, up)
+	for _, up := range ups {
+		execute(t, url, up)
+	}
 	if n := value[int64](t, url, differences); n != 0 {
 		t.Errorf("%d sums differ from the rows", n)
 	}
 	if !value[bool](t, url, "SELECT summed FROM etl_state") {
 		t.Error("the loads after it would not keep the sums")
+	}
+	if !value[bool](t, url, hasIndex) {
+		t.Error("the index of days is not there")
 	}
 	execute(t, url, "TRUNCATE covid_cases")
 	if n := value[int64](t, url, "SELECT count(*) FROM covid_daily") + value[int64](t, url, "SELECT count(*) FROM covid_monthly"); n != 0 {

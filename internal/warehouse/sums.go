@@ -7,13 +7,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Sum makes the sums of the dashboards at the end of the first load: until then
-// they are empty, from then on each load keeps them right in its own transaction.
-// When that has been done it costs one small read. ErrOvertaken when the generation is no longer that one.
+// Sum makes the sums of the dashboards, and the index that they need beside them, at
+// the end of the first load: until then there are none, from then on each load keeps
+// them right in its own transaction. When that has been done it costs one small read.
+// ErrOvertaken when the generation is no longer that one.
 func (db *DB) Sum(ctx context.Context, rawIndex string, generation int) error {
-	var summed bool
-	err := db.pool.QueryRow(ctx, "SELECT summed FROM etl_state").Scan(&summed)
-	if err == nil && !summed {
+	var done, summed bool
+	err := db.pool.QueryRow(ctx, "SELECT summed, summed AND to_regclass('covid_cases_day') IS NOT NULL FROM etl_state").Scan(&summed, &done)
+	if err == nil && !done {
 		err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, soleState); err != nil {
 				return err
@@ -25,7 +26,12 @@ func (db *DB) Sum(ctx context.Context, rawIndex string, generation int) error {
 			if err := now.belongs(rawIndex, generation); err != nil {
 				return err
 			}
-			_, err := tx.Exec(ctx, "SELECT covid_sum()")
+			if !summed {
+				if _, err := tx.Exec(ctx, "SELECT covid_sum()"); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Exec(ctx, "SELECT covid_index()")
 			return err
 		})
 	}
