@@ -338,10 +338,6 @@ func TestServe(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.execute(world)
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	looked := make(chan bool, 1)
 	look := func(context.Context) health.Status {
 		defer func() { looked <- true }()
@@ -349,10 +345,7 @@ func TestServe(t *testing.T) {
 			Ingests:    health.Ingests{Runs: []health.Ingest{{State: "running", Progress: &health.Progress{Percent: 61.6, Rows: 98765, RowsPerSecond: 4321, Phase: "indexing"}}}},
 			Quarantine: health.Refused{Count: 17}, Rejects: health.Refused{Error: "silent"}, Proof: health.Proof{State: health.Unbalanced, EndedAt: new(time.Time), Records: 5760}}
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- (&web.Server{DB: s.db, Log: slog.New(slog.DiscardHandler), Look: look}).Serve(ctx, l) }()
-	s.url = "http://" + l.Addr().String()
+	end := s.serve(look)
 	<-looked
 	parts := []string{"1\u202f234", "62 %", "98\u202f765 rows, 4\u202f321 a second; indexing", "<b>17</b>", "<b>unbalanced</b>",
 		"records that are not accounted for", "problems need somebody", "servers looked at just now"}
@@ -362,8 +355,34 @@ func TestServe(t *testing.T) {
 		}
 	}
 	s.shows("/", http.StatusOK, parts...)
-	cancel()
-	if err := <-ended; err != nil {
+	if err := end(); err != nil {
 		t.Error(err)
+	}
+}
+
+// serve has the page served, with what a look at the servers finds, until end is
+// called.
+func (s *site) serve(look func(context.Context) health.Status) (end func() error) {
+	s.Helper()
+	l, err := (&net.ListenConfig{}).Listen(s.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		s.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(s.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- (&web.Server{DB: s.db, Log: slog.New(slog.DiscardHandler), Look: look}).Serve(ctx, l) }()
+	s.url = "http://" + l.Addr().String()
+	return func() error { cancel(); return <-ended }
+}
+
+// healthy is a look that finds nothing wrong.
+func healthy(context.Context) health.Status {
+	now := time.Now()
+	next, proved := now.Add(48*time.Minute), now.Add(-11*time.Minute)
+	polls := []health.Poller{{Identity: "worker", LastSeen: now}}
+	return health.Status{
+		CheckedAt: now, Index: "cases", Elasticsearch: health.Elasticsearch{Indices: map[string]string{"cases": "green"}},
+		Workers: health.Workers{Workflow: polls, Activity: polls}, Schedule: health.Schedule{Exists: true, NextRun: &next},
+		Quarantine: health.Refused{Count: 4}, Proof: health.Proof{State: health.Balanced, Records: 5407, EndedAt: &proved},
 	}
 }
