@@ -2,10 +2,9 @@ package health
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"covidpipeline/workflows"
 )
@@ -23,16 +22,10 @@ type Dashboard struct {
 // dashboard looks at the newest provisioning.
 func (g *gatherer) dashboard(ctx context.Context) {
 	b, id := &g.s.Dashboard, workflows.DashboardID
-	d, err := g.Temporal.DescribeWorkflowExecution(ctx, id, "")
-	var missing *serviceerror.NotFound
-	if errors.As(err, &missing) {
+	var info *workflowpb.WorkflowExecutionInfo
+	if info, b.Error = g.latest(ctx, id); info == nil {
 		return
 	}
-	if err != nil {
-		b.Error = say(err, "Temporal")
-		return
-	}
-	info := d.GetWorkflowExecutionInfo()
 	b.State, b.EndedAt = states[info.GetStatus()], endOf(info)
 	switch runID := info.GetExecution().GetRunId(); b.State {
 	case Running:

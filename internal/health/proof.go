@@ -2,10 +2,9 @@ package health
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"covidpipeline/workflows"
 )
@@ -28,16 +27,10 @@ type Proof struct {
 // proof looks at the newest proof of the index.
 func (g *gatherer) proof(ctx context.Context) {
 	p, id := &g.s.Proof, workflows.ReconcileID(g.Index)
-	d, err := g.Temporal.DescribeWorkflowExecution(ctx, id, "")
-	var missing *serviceerror.NotFound
-	if errors.As(err, &missing) {
+	var info *workflowpb.WorkflowExecutionInfo
+	if info, p.Error = g.latest(ctx, id); info == nil {
 		return
 	}
-	if err != nil {
-		p.Error = say(err, "Temporal")
-		return
-	}
-	info := d.GetWorkflowExecutionInfo()
 	p.State, p.EndedAt = states[info.GetStatus()], endOf(info)
 	if p.State != Completed {
 		return

@@ -94,6 +94,17 @@ func (g *gatherer) schedule(ctx context.Context) {
 	}
 }
 
+// latest gives the newest run of a workflow, nil where there is none, or why it is
+// not known.
+func (g *gatherer) latest(ctx context.Context, id string) (run *workflowpb.WorkflowExecutionInfo, failure string) {
+	d, err := g.Temporal.DescribeWorkflowExecution(ctx, id, "")
+	var missing *serviceerror.NotFound
+	if errors.As(err, &missing) {
+		return nil, ""
+	}
+	return d.GetWorkflowExecutionInfo(), say(err, "Temporal")
+}
+
 // newest lists the newest executions that a query finds and keeps the newest of
 // each workflow id.
 func (g *gatherer) newest(ctx context.Context, query string, n int32) ([]*workflowpb.WorkflowExecutionInfo, error) {

@@ -191,7 +191,7 @@ func TestIndexOfDays(t *testing.T) {
 	t.Parallel()
 	db, url := started(t, 1)
 	long := row(1, 1)
-	long.State, long.County = noise(covid.MaxKeyField, 1), noise(covid.MaxKeyField, 2)
+	long.State, long.County = noise(1), noise(2)
 	load(t, db, window(-1, 0, long))
 	if value[bool](t, url, hasIndex) {
 		t.Error("the first load keeps the index")
@@ -206,14 +206,14 @@ func TestIndexOfDays(t *testing.T) {
 		t.Error("the index was not made again")
 	}
 	long = row(2, 1)
-	long.State, long.County = noise(covid.MaxKeyField, 3), noise(covid.MaxKeyField, 4)
+	long.State, long.County = noise(3), noise(4)
 	load(t, db, window(0, 1, long))
 }
 
-// noise gives a name that cannot be compressed.
-func noise(length int, seed uint64) string {
+// noise gives the longest name, which cannot be compressed.
+func noise(seed uint64) string {
 	random := rand.New(rand.NewPCG(seed, 0))
-	b := make([]byte, length)
+	b := make([]byte, covid.MaxKeyField)
 	for i := range b {
 		b[i] = byte(random.IntN(94) + 33)
 	}
