@@ -84,7 +84,7 @@ func (a *Dashboards) findCard(ctx context.Context, collection int, want metabase
 	if err != nil || len(ids) == 0 {
 		return now, "", err
 	}
-	page, _, err := a.Metabase.FindDashboard(ctx, collection, keyDashboard)
+	page, err := a.ourPage(ctx, collection)
 	if err != nil {
 		return now, "", err
 	}
@@ -95,8 +95,33 @@ func (a *Dashboards) findCard(ctx context.Context, collection int, want metabase
 	return now, fmt.Sprintf(notOurs, "card"), nil
 }
 
+// ourPage gives the dashboard with our mark or, where its description was rewritten
+// as well, one of our title that shows a card with a mark of ours. The zero dashboard
+// shows nothing.
+func (a *Dashboards) ourPage(ctx context.Context, collection int) (metabase.Dashboard, error) {
+	page, found, err := a.Metabase.FindDashboard(ctx, collection, keyDashboard)
+	if err != nil || found {
+		return page, err
+	}
+	ids, err := a.Metabase.UnmarkedDashboards(ctx, collection, dashboards.Title)
+	if err != nil || len(ids) == 0 {
+		return page, err
+	}
+	cards, err := a.Metabase.MarkedCards(ctx, collection)
+	if err != nil {
+		return page, err
+	}
+	for _, id := range ids {
+		page, err := a.Metabase.Dashboard(ctx, id)
+		if err != nil || slices.ContainsFunc(cards, page.Shows) {
+			return page, err
+		}
+	}
+	return metabase.Dashboard{}, nil
+}
+
 // notOurs is said of what has our name and not our mark.
-const notOurs = "another %s of this name, which was not written here, stays as it is"
+const notOurs = "another %s of this name, which carries no mark of ours, stays as it is"
 
 // wantedCard makes Metabase's card of a definition.
 func wantedCard(c dashboards.Card, database int, fields map[string]int) metabase.Card {

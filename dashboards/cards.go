@@ -1,6 +1,9 @@
 package dashboards
 
-import _ "embed" // the cards' SQL
+import (
+	_ "embed" // the cards' SQL
+	"strings"
+)
 
 // The cards' files, embedded one by one so that a missing one does not compile.
 var (
@@ -22,8 +25,6 @@ var (
 	casesByState string
 	//go:embed quality_by_state.sql
 	qualityByState string
-	//go:embed rejects.sql
-	rejects string
 	//go:embed rejects_by_reason.sql
 	rejectsByReason string
 	//go:embed freshness.sql
@@ -37,10 +38,6 @@ var (
 	//go:embed all_deaths.sql
 	allDeaths string
 )
-
-// Rejects gives the statement of the rejected records, in no order; the filters act
-// on it.
-func Rejects() string { return rejects }
 
 // Cards gives the cards tab by tab, from the top left to the bottom right.
 func Cards() []Card {
@@ -70,7 +67,7 @@ func overviewCards() []Card {
 		{
 			Name:        "cases_by_county",
 			Title:       "Total cases per county",
-			Description: "The sum of new cases of the nine largest counties and of all others. Records that name no county are not in it.",
+			Description: "The sum of new cases of the nine largest counties and of all others. Records that name no county are not in it; \"Unknown\" is one in the source.",
 			SQL:         "WITH counties AS (\n" + casesByCounty + ")\n" + topCounties,
 			Columns:     []Column{{"county", "County", Text}, {"new_cases", "Cases", Count}},
 			Chart:       Donut,
@@ -95,8 +92,12 @@ func overviewCards() []Card {
 		{
 			Name:        "overview",
 			Title:       "Covid Records Overview",
-			Description: "The newest 2,000 records. A negative count is a correction, an unknown one is not a number. A record that names no state is of a whole country.",
+			Description: "The newest records, at most 2\u202f000. A negative count is a correction, an unknown one is not a number. A record that names no state is of a whole country.",
 			SQL:         overview,
+			// The page also tells the countries apart.
+			Table: strings.Replace(overview, "SELECT c.date, ", "SELECT c.date, c.country, ", 1),
+			TableColumns: []Column{{"date", "Report date", Day}, {"country", "Country", Text}, {"state", "State", Text}, {"county", "County", Text},
+				{"new_cases", "New cases", Count}, {"new_deaths", "New deaths", Count}},
 			Columns: []Column{{"date", "Report date", Day}, {"state", "State", Text}, {"county", "County", Text},
 				{"new_cases", "New cases", Count}, {"new_deaths", "New deaths", Count}},
 			Chart: Table,
@@ -111,7 +112,7 @@ func trendCards() []Card {
 		{
 			Name:        "cases_by_day",
 			Title:       "New cases over time",
-			Description: "New cases of each report date, of every record, and their average over the seven days up to it.",
+			Description: "New cases of each report date in all countries and states together, or in those that are chosen, and a seventh of those of the seven days up to it.",
 			SQL:         casesByDay,
 			Columns:     []Column{{"date", "Report date", Day}, {"new_cases", "New cases", Count}, {"seven_day_average", "7-day average", Count}},
 			Chart:       Line,
@@ -153,7 +154,7 @@ func qualityCards() []Card {
 		{
 			Name:        "quality_by_state",
 			Title:       "Records and unknown counts per state",
-			Description: "The days that each state reported, and how many of its records leave a count blank. The last line has the records that name no state.",
+			Description: "The days that each state reported, and how many of its records leave a count blank. Records that name no state come last.",
 			SQL:         qualityByState,
 			Columns: []Column{{"state", "State", Text}, {"records", "Records", Count}, {"first_day", "First day", Day},
 				{"last_day", "Last day", Day}, {"unknown_cases", "Unknown cases", Count}, {"unknown_deaths", "Unknown deaths", Count}},
@@ -163,8 +164,8 @@ func qualityCards() []Card {
 		{
 			Name:        "rejects_by_reason",
 			Title:       "Rejected records by reason",
-			Description: "Records whose values the transform refused. They are not part of any other number. A filter finds those whose state and day some sound record has too.",
-			SQL:         "WITH rejects AS (\n" + rejects + ")\n" + rejectsByReason,
+			Description: "Records whose values the transform refused. They are not part of any other number. A filter finds those whose state and day some record of the warehouse has too.",
+			SQL:         rejectsByReason,
 			Columns:     []Column{{"reason", "Reason", Text}, {"records", "Records", Count}},
 			Chart:       Table,
 			Tab:         Quality, Column: 14, Row: 3, Width: 10, Height: 10,

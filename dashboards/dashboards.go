@@ -80,7 +80,12 @@ type Card struct {
 	// columns; "" where SQL shows everything.
 	List        string
 	ListColumns []Column
-	Tab         string
+	// Table is what the built-in page and its download show in place of SQL, and
+	// TableColumns its columns; "" where that is SQL. A column of countries stands in
+	// for states that are unknown.
+	Table        string
+	TableColumns []Column
+	Tab          string
 	// Position and size on its tab's grid, in cells; the top left cell is 0, 0.
 	Column, Row, Width, Height int
 }

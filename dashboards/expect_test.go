@@ -60,6 +60,19 @@ func (w world) latest() []string {
 }
 
 func (w world) overview() []string {
+	return w.newest(func(r record) string {
+		return line(r.date.Format(time.DateOnly), known(r.state), known(r.county), value(r.newCases), value(r.newDeaths))
+	})
+}
+
+func (w world) overviewWithCountries() []string {
+	return w.newest(func(r record) string {
+		return line(r.date.Format(time.DateOnly), r.country, known(r.state), known(r.county), value(r.newCases), value(r.newDeaths))
+	})
+}
+
+// newest gives the lines of the newest 2,000 records.
+func (w world) newest(text func(record) string) []string {
 	sorted := w.chosen()
 	slices.SortFunc(sorted, func(a, b record) int {
 		return cmp.Or(b.date.Compare(a.date), emptyLast(a.state, b.state), emptyLast(a.county, b.county),
@@ -67,7 +80,7 @@ func (w world) overview() []string {
 	})
 	var lines []string
 	for _, r := range sorted[:min(len(sorted), 2000)] {
-		lines = append(lines, line(r.date.Format(time.DateOnly), known(r.state), known(r.county), value(r.newCases), value(r.newDeaths)))
+		lines = append(lines, text(r))
 	}
 	return lines
 }
@@ -175,7 +188,7 @@ func (w world) byDay() []string {
 		}
 		var average any
 		if n > 0 && !d.Before(first.AddDate(0, 0, 6)) {
-			average = int64(math.Round(float64(total) / float64(n))) // halves away from zero, as PostgreSQL does
+			average = int64(math.Round(float64(total) / 7)) // halves away from zero, as PostgreSQL does
 		}
 		lines = append(lines, line(d.Format(time.DateOnly), days[d].value(), average))
 	}

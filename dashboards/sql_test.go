@@ -199,6 +199,9 @@ func TestCards(t *testing.T) {
 			if c.List != "" {
 				same(t, name+": all of "+c.Title, run(t, db, c.List, c.ListColumns, choice), w.counties())
 			}
+			if c.Table != "" {
+				same(t, name+": "+c.Title+" on the page", run(t, db, c.Table, c.TableColumns, choice), w.overviewWithCountries())
+			}
 			if c.Whole != "" {
 				same(t, name+": what "+c.Title+" is a part of", run(t, db, c.Whole, wholeColumns(c), choice), []string{line(w.whole(c))})
 			}

@@ -147,6 +147,29 @@ func TestDashboardBesideAnothersOfItsNames(t *testing.T) {
 	}
 }
 
+// A person who rewrote the descriptions of the dashboard and of a card has edited
+// ours: it still shows the others.
+func TestDashboardWithRewrittenDescriptions(t *testing.T) {
+	t.Parallel()
+	p := newProvisioning(t, metabasefake.Options{})
+	p.must(activities.ApplyOptions{})
+	_, d := p.page()
+	card, _, _ := p.place("latest_record")
+	p.edit(cardPath(card), map[string]any{"description": "Own words."})
+	p.edit(fmt.Sprintf("/api/dashboard/%d", d.ID), map[string]any{"description": "Own words too."})
+	r := p.must(activities.ApplyOptions{})
+	if created := r.done(activities.Created); len(created) > 0 {
+		t.Errorf("created %q", created)
+	}
+	if kept := r.done(activities.Kept); !slices.Equal(kept, []string{"card Latest Covid Record", "dashboard " + dashboards.Title}) {
+		t.Errorf("kept %q", kept)
+	}
+	p.must(activities.ApplyOptions{Force: true})
+	if _, again := p.page(); again.ID != d.ID {
+		t.Errorf("dashboard %d, want %d", again.ID, d.ID)
+	}
+}
+
 // Something added to a card leaves it what it should be; by force it goes.
 func TestDashboardWithAnAddedSetting(t *testing.T) {
 	t.Parallel()

@@ -63,6 +63,11 @@ func (c *Client) UnmarkedCards(ctx context.Context, collection int, name string)
 	return c.unmarked(ctx, collection, kindCard, name)
 }
 
+// MarkedCards gives the ids of the collection's cards that carry any mark.
+func (c *Client) MarkedCards(ctx context.Context, collection int) ([]int, error) {
+	return c.items(ctx, collection, kindCard, func(_ string, mark Mark) bool { return mark.Key != "" })
+}
+
 // Card reads a card.
 func (c *Client) Card(ctx context.Context, id int) (Card, error) {
 	var in storedCard

@@ -34,17 +34,17 @@ var (
 // explain gives an error of PostgreSQL the class that a caller acts on. pgx's
 // own texts hold no password.
 func explain(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
 	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
+	if errors.As(err, &connect) { // also one of connect_timeout
 		err = once{err}
+	}
+	if err == nil || errors.Is(err, context.Canceled) || connect == nil && errors.Is(err, context.DeadlineExceeded) {
+		return err
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		class := classOf(pg.Code)
-		if connect != nil && pg.Code == "22023" { // no such role: the migrations make it
+		if connect != nil && noRole(connect, pg) { // the migrations make it
 			class = ErrNotMigrated
 		}
 		if class == nil {
@@ -57,6 +57,13 @@ func explain(err error) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
+}
+
+// noRole tells whether the role that the session was to take does not exist. Other
+// parameters with a wrong value have the same code.
+func noRole(connect *pgconn.ConnectError, pg *pgconn.PgError) bool {
+	role := connect.Config.RuntimeParams["role"]
+	return pg.Code == "22023" && role != "" && strings.Contains(pg.Message, `"`+role+`"`)
 }
 
 // once is an error of connecting on one line that says each thing once: where the

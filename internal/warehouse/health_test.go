@@ -2,6 +2,7 @@ package warehouse_test
 
 import (
 	"errors"
+	"net"
 	"net/url"
 	"reflect"
 	"strings"
@@ -63,9 +64,21 @@ func TestOpenFails(t *testing.T) {
 	query.Set("role", "no_such_role")
 	u.RawQuery = query.Encode()
 	withoutRole := u.String()
+	query.Set("role", "covid_reader")
+	query.Set("timezone", "Nowhere")
+	u.RawQuery = query.Encode()
+	if _, err := warehouse.Open(t.Context(), u.String()); err == nil || errors.Is(err, warehouse.ErrNotMigrated) {
+		t.Errorf("a time zone that does not exist: %v", err)
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
 	u.Path, u.RawQuery = "/no_such_database", ""
 	for address, want := range map[string]error{
-		"postgres://user:secret-word@127.0.0.1:1/warehouse": warehouse.ErrUnavailable,
+		"postgres://user:secret-word@" + silent.Addr().String() + "/warehouse?connect_timeout=1": warehouse.ErrUnavailable,
+		"postgres://user:secret-word@127.0.0.1:1/warehouse":                                      warehouse.ErrUnavailable,
 		withoutRole: warehouse.ErrNotMigrated,
 		u.String():  warehouse.ErrDenied,
 	} {

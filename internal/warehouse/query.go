@@ -19,22 +19,50 @@ const queryTimeout = "30s"
 // (dates at midnight UTC); a numeric is an int64 when it is whole and fits. A
 // column of any other type is an error: the statement has to cast it.
 func (db *DB) Query(ctx context.Context, sql string, args ...any) (columns []string, rows [][]any, err error) {
-	err = pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	results, err := db.Queries(ctx, Statement{sql, args})
+	if err != nil {
+		return nil, nil, err
+	}
+	return results[0].Columns, results[0].Rows, nil
+}
+
+// Statement is one of several statements.
+type Statement struct {
+	SQL  string
+	Args []any
+}
+
+// Result is what a statement gave.
+type Result struct {
+	Columns []string
+	Rows    [][]any
+}
+
+// Queries runs statements as Query does, all of them on one state of the warehouse:
+// what a load commits meanwhile none of them sees.
+func (db *DB) Queries(ctx context.Context, statements ...Statement) (results []Result, err error) {
+	err = pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '"+queryTimeout+"'"); err != nil {
 			return err
 		}
-		columns, rows, err = query(ctx, tx, sql, args)
-		return err
+		for _, s := range statements {
+			columns, rows, err := query(ctx, tx, s.SQL, s.Args)
+			if err != nil {
+				return err
+			}
+			results = append(results, Result{columns, rows})
+		}
+		return nil
 	})
 	var stopped *pgconn.PgError
 	if errors.As(err, &stopped) && stopped.Code == "57014" {
 		// The server is there: the same statement would be stopped again.
-		return nil, nil, fmt.Errorf("query the warehouse: a statement may take %s: %w", queryTimeout, err)
+		return nil, fmt.Errorf("query the warehouse: a statement may take %s: %w", queryTimeout, err)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("query the warehouse: %w", explain(err))
+		return nil, fmt.Errorf("query the warehouse: %w", explain(err))
 	}
-	return columns, rows, nil
+	return results, nil
 }
 
 func query(ctx context.Context, tx pgx.Tx, sql string, args []any) (columns []string, rows [][]any, err error) {

@@ -191,6 +191,13 @@ func TestBrowserNumbersAndFilters(t *testing.T) {
 	b.do(chromedp.Click(`nav a[href*="Trends"]`), chromedp.WaitVisible("#cases_by_day"))
 	b.numbers(dashboards.Trends, choice)
 	b.do(chromedp.Click(`.only a`), chromedp.WaitNotPresent(`.only a`))
+	b.open("/?tab=Trends&state=Ohio&since=2022-02-03&till=2022-02-03") // one day is no line
+	choice.States, choice.Till = []string{"Ohio"}, choice.Since
+	b.numbers(dashboards.Trends, choice)
+	if !look[bool](b, `document.querySelector("#cases_by_day details").open`) {
+		t.Error("the number of a single day is hidden")
+	}
+	b.open("/?tab=Trends")
 	b.numbers(dashboards.Trends, dashboards.Choice{})
 	b.quiet()
 }
@@ -236,6 +243,14 @@ func TestBrowserRefreshes(t *testing.T) {
 	b.do(chromedp.Click("#live button"))
 	b.await(records + ` === "3843"`)
 	b.quiet()
+	// What cannot be refreshed is said where the verdict stood, and gone when it can.
+	const verdict = `document.querySelector(".verdict").textContent`
+	s.execute("ALTER TABLE covid_daily RENAME TO gone")
+	look[bool](b, refresh)
+	b.await(verdict + `.startsWith("The warehouse is not ready what is shown is of 20")`)
+	s.execute("ALTER TABLE gone RENAME TO covid_daily")
+	look[bool](b, refresh)
+	b.await(verdict + ` === "Everything runs" && !document.body.classList.contains("stale")`)
 }
 
 // await waits until an expression on the page is true.

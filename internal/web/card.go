@@ -64,17 +64,26 @@ type barView struct {
 func (b barView) Width() int { return b.To - b.From }
 
 func (c *cardView) read(ctx context.Context, db *warehouse.DB, choice dashboards.Choice, number int) error {
-	rows, err := rowsOf(ctx, db, c.Card, c.SQL, choice)
+	sql := c.SQL
+	if c.Table != "" {
+		sql = c.Table
+	}
+	statements := []string{sql}
+	if c.Whole != "" {
+		statements = append(statements, c.Whole)
+	}
+	results, err := resultsOf(ctx, db, c.Card, choice, statements...)
 	if err != nil {
 		return err
 	}
+	rows := results[0].Rows
 	query := queryOf(choice)
 	c.CSV, c.Total = address("/cards/"+c.Name+".csv", query), len(rows)
 	if c.Name == "rejects_by_reason" && len(rows) > 0 {
 		c.More = address("/rejects", query)
 	}
-	if err := c.readLeft(ctx, db, choice, rows); err != nil {
-		return err
+	if c.Whole != "" {
+		c.leave(rows, results[1].Rows[0][0])
 	}
 	switch c.Chart {
 	case dashboards.Number:
@@ -96,34 +105,53 @@ func (c *cardView) read(ctx context.Context, db *warehouse.DB, choice dashboards
 			})
 			rows = rows[c.Pages.First-1 : c.Pages.Last]
 		}
-		c.Rows = c.cells(rows)
+		if c.Table != "" {
+			c.Rows = tellCountries(rows, c.TableColumns)
+		} else {
+			c.Rows = cellsOf(rows, c.Columns)
+		}
 	}
 	return err
 }
 
-// rowsOf runs one of a card's statements with the filters.
-func rowsOf(ctx context.Context, db *warehouse.DB, card dashboards.Card, sql string, choice dashboards.Choice) ([][]any, error) {
-	sql, args, err := dashboards.Compile(sql, choice)
-	if err != nil {
-		return nil, fmt.Errorf("card %q: %w", card.Title, err)
+// tellCountries gives the cells of rows that have a country, which stands in for a
+// state that is unknown.
+func tellCountries(rows [][]any, columns []dashboards.Column) [][]cell {
+	at := func(name string) int {
+		return slices.IndexFunc(columns, func(c dashboards.Column) bool { return c.Name == name })
 	}
-	_, rows, err := db.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, fmt.Errorf("card %q: %w", card.Title, err)
+	country, state := at("country"), at("state")
+	all := cellsOf(rows, columns)
+	for i, cells := range all {
+		if cells[state].Unknown {
+			cells[state] = cell{Text: cells[country].Text, Class: "country"}
+		}
+		all[i] = slices.Delete(cells, country, country+1)
 	}
-	return rows, nil
+	return all
 }
 
-// readLeft says how much the rows leave of what they are a part of.
-func (c *cardView) readLeft(ctx context.Context, db *warehouse.DB, choice dashboards.Choice, rows [][]any) error {
-	if c.Whole == "" {
-		return nil
+// resultsOf runs statements of a card with the filters, on one state of the
+// warehouse: a load may commit at any moment.
+func resultsOf(ctx context.Context, db *warehouse.DB, card dashboards.Card, choice dashboards.Choice, sql ...string) ([]warehouse.Result, error) {
+	var statements []warehouse.Statement
+	for _, text := range sql {
+		compiled, args, err := dashboards.Compile(text, choice)
+		if err != nil {
+			return nil, fmt.Errorf("card %q: %w", card.Title, err)
+		}
+		statements = append(statements, warehouse.Statement{SQL: compiled, Args: args})
 	}
-	whole, err := rowsOf(ctx, db, c.Card, c.Whole, choice)
+	results, err := db.Queries(ctx, statements...)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("card %q: %w", card.Title, err)
 	}
-	rest, _ := whole[0][0].(int64)
+	return results, nil
+}
+
+// leave says how much the rows leave of what they are a part of.
+func (c *cardView) leave(rows [][]any, whole any) {
+	rest, _ := whole.(int64)
 	if len(c.Measures) == 0 {
 		rest -= int64(len(rows))
 	} else {
@@ -136,7 +164,6 @@ func (c *cardView) readLeft(ctx context.Context, db *warehouse.DB, choice dashbo
 	if rest != 0 {
 		c.Left = fmt.Sprintf(c.Rest, grouped(rest))
 	}
-	return nil
 }
 
 func pagesOf(total, number int, address func(int) string) pagesView {
@@ -207,7 +234,7 @@ func (c *cardView) bars(rows [][]any) {
 // lines draws the measures over the days, once wide and once for a phone. A day
 // without a row has its place too: days are as far apart as they are.
 func (c *cardView) lines(rows [][]any) error {
-	c.Rows = c.cells(rows)
+	c.Rows = cellsOf(rows, c.Columns)
 	if len(rows) < 2 {
 		return nil
 	}
@@ -236,12 +263,12 @@ func (c *cardView) lines(rows [][]any) error {
 	return err
 }
 
-func (c *cardView) cells(rows [][]any) [][]cell {
+func cellsOf(rows [][]any, columns []dashboards.Column) [][]cell {
 	all := make([][]cell, len(rows))
 	for i, row := range rows {
 		all[i] = make([]cell, len(row))
 		for j, v := range row {
-			all[i][j] = cellOf(v, c.Columns[j].Kind)
+			all[i][j] = cellOf(v, columns[j].Kind)
 		}
 	}
 	return all

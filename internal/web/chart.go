@@ -102,11 +102,14 @@ func short(v float64) string {
 	}{{1e9, " B"}, {1e6, " M"}, {1e3, " k"}} {
 		if v >= unit.size || v <= -unit.size {
 			text := strconv.FormatFloat(v/unit.size, 'f', 1, 64)
-			return strings.TrimSuffix(text, ".0") + unit.name
+			return minus(strings.TrimSuffix(text, ".0") + unit.name)
 		}
 	}
-	return strconv.FormatFloat(v, 'f', -1, 64)
+	return minus(strconv.FormatFloat(v, 'f', -1, 64))
 }
+
+// minus writes a number's sign as tables do.
+func minus(number string) string { return strings.Replace(number, "-", "\u2212", 1) }
 
 var (
 	styled = regexp.MustCompile(` style="([^"]*)"`)

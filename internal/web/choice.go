@@ -120,14 +120,14 @@ func sayChoice(c dashboards.Choice) string {
 // fileName gives a name for a download that says its filters.
 func fileName(what string, c dashboards.Choice) string {
 	parts := []string{what}
-	switch n := len(c.States); {
-	case n == 1 && !c.NoState:
-		parts = append(parts, c.States[0])
-	case n == 0 && c.NoState:
-		parts = append(parts, "no state")
-	case n > 0:
-		parts = append(parts, "some states")
+	places := slices.Clone(c.States)
+	if c.NoState {
+		places = append(places, "no state")
 	}
+	if len(places) > 3 {
+		places = []string{fmt.Sprint(len(places), " states")}
+	}
+	parts = append(parts, places...)
 	if !c.Since.IsZero() {
 		parts = append(parts, "from", c.Since.Format(time.DateOnly))
 	}
@@ -135,7 +135,8 @@ func fileName(what string, c dashboards.Choice) string {
 		parts = append(parts, "to", c.Till.Format(time.DateOnly))
 	}
 	// A name of letters, digits and dashes is one on every system.
-	return strings.Trim(notInName.ReplaceAllString(strings.Join(parts, "-"), "-"), "-") + ".csv"
+	name := strings.Trim(notInName.ReplaceAllString(strings.Join(parts, "-"), "-"), "-")
+	return name[:min(len(name), 120)] + ".csv"
 }
 
-var notInName = regexp.MustCompile(`[^\w-]+`)
+var notInName = regexp.MustCompile(`\W+`)

@@ -25,9 +25,12 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	sql, columns := card.Full()
+	if card.Table != "" {
+		sql, columns = card.Table, card.TableColumns
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
 	defer cancel()
-	rows, err := rowsOf(ctx, s.DB, card, sql, choice)
+	results, err := resultsOf(ctx, s.DB, card, choice, sql)
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -39,7 +42,7 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 		line[i] = c.Name
 	}
 	out.Write(line) //nolint:errcheck // Flush and Error below tell
-	for _, row := range rows {
+	for _, row := range results[0].Rows {
 		for i, v := range row {
 			line[i] = field(v)
 		}

@@ -43,10 +43,28 @@ type filterView struct {
 	Problems    []string // with what was asked for, which is left out
 }
 
-// option is one that can be chosen.
+// option is one that can be chosen. A chosen one stays in its list also when nothing
+// has it; it is then Unknown.
 type option struct {
-	Name   string
-	Chosen bool
+	Name            string
+	Chosen, Unknown bool
+}
+
+func withChosen(all []option, chosen ...string) []option {
+	for _, name := range chosen {
+		if name != "" && !slices.ContainsFunc(all, func(o option) bool { return o.Name == name }) {
+			all = append(all, option{name, true, true})
+		}
+	}
+	return all
+}
+
+// say puts the problems with what was asked for onto the form, which keeps the days
+// as they were typed.
+func (f *filterView) say(problems []string, asked url.Values) {
+	if f.Problems = problems; len(problems) > 0 {
+		f.Since, f.Till = asked.Get(sinceParam), asked.Get(tillParam)
+	}
 }
 
 // page shows one tab of the dashboard.
@@ -74,7 +92,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	view.Filters.Problems = problems
+	view.Filters.say(problems, values)
 	s.write(w, statusOf(problems), "page", view)
 }
 
@@ -144,15 +162,10 @@ func (s *Server) filters(ctx context.Context, page string, choice dashboards.Cho
 	for _, row := range rows {
 		names = append(names, row[0].(string))
 	}
-	// A chosen state stays in the list, also when it has no record any more.
-	for _, name := range choice.States {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
 	for _, name := range names {
-		f.States = append(f.States, option{name, slices.Contains(choice.States, name)})
+		f.States = append(f.States, option{Name: name, Chosen: slices.Contains(choice.States, name)})
 	}
+	f.States = withChosen(f.States, choice.States...)
 	n := len(choice.States)
 	if choice.NoState {
 		n++

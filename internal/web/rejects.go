@@ -26,6 +26,13 @@ const (
 // rejectsShown is how many rejects are on a page, and are read at once for a file.
 const rejectsShown = 50
 
+// How much of a document is on a page, and the most that one can have, in bytes: a
+// record has up to 1 MiB, and its quotes are escaped in JSON.
+const (
+	documentShown = 32 << 10
+	documentWhole = 16 << 20
+)
+
 // reject is a rejected record as the template shows it.
 type reject struct {
 	key                                       string
@@ -85,7 +92,7 @@ func (s *Server) rejects(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	view.Filters.Problems = problems
+	view.Filters.say(problems, r.URL.Query())
 	s.write(w, statusOf(problems), "rejects", view)
 }
 
@@ -102,7 +109,7 @@ func (s *Server) readRejects(ctx context.Context, q refused) (rejectsView, error
 			return err
 		},
 		func(ctx context.Context) (err error) {
-			view.Rejects, err = s.someRejects(ctx, q, rejectsShown+1)
+			view.Rejects, err = s.someRejects(ctx, q, rejectsShown+1, documentShown)
 			return err
 		},
 		func(ctx context.Context) (err error) { view.Total, err = s.countRejects(ctx, q); return err },
@@ -114,15 +121,13 @@ func (s *Server) readRejects(ctx context.Context, q refused) (rejectsView, error
 		view.Rejects = view.Rejects[:rejectsShown]
 		view.Next = address("/rejects", with(query, afterParam, view.Rejects[rejectsShown-1].key))
 	}
-	view.Filters.Reasons, err = s.reasons(ctx, q.reason)
-	if q.reason != "" {
+	if view.Filters.Reasons, err = s.reasons(ctx, q.reason); q.reason != "" {
 		view.Filters.Only = strings.TrimSpace(view.Filters.Only + " " + "with the reason " + q.reason)
 	}
 	return view, err
 }
 
-// reasons gives those that can be chosen. A chosen one stays in the list, also when
-// no reject has it any more.
+// reasons gives those that can be chosen.
 func (s *Server) reasons(ctx context.Context, chosen string) ([]option, error) {
 	_, rows, err := s.DB.Query(ctx, `SELECT kind FROM covid_rejects GROUP BY kind ORDER BY kind COLLATE "C"`)
 	if err != nil {
@@ -130,52 +135,59 @@ func (s *Server) reasons(ctx context.Context, chosen string) ([]option, error) {
 	}
 	var all []option
 	for _, row := range rows {
-		all = append(all, option{row[0].(string), row[0] == chosen})
+		all = append(all, option{Name: row[0].(string), Chosen: row[0] == chosen})
 	}
-	if chosen != "" && !slices.Contains(all, option{chosen, true}) {
-		all = append(all, option{chosen, true})
-	}
-	return all, nil
+	return withChosen(all, chosen), nil
 }
 
-// statement gives what follows FROM, and its arguments.
-func (q refused) statement() (string, []any, error) {
-	sql, args, err := dashboards.Compile(dashboards.Rejects(), q.choice)
-	if err != nil {
-		return "", nil, fmt.Errorf("rejects: %w", err)
+// where gives the condition on covid_rejects, and its arguments. A reject has the
+// state and the day of its raw document, if those are a name and a day.
+func (q refused) where() (string, []any) {
+	sql, args := "WHERE true", []any{}
+	and := func(condition string, arg any) {
+		args = append(args, arg)
+		sql += " AND " + strings.ReplaceAll(condition, "$", fmt.Sprint("$", len(args)))
 	}
-	sql = "(" + sql + ") AS rejects WHERE true"
+	states := slices.Clone(q.choice.States)
+	if q.choice.NoState {
+		states = append(states, "")
+	}
+	if len(states) > 0 {
+		and("coalesce(state, '') = ANY (ARRAY(SELECT lower(name) FROM unnest($::text[]) AS name))", states)
+	}
+	if !q.choice.Since.IsZero() {
+		and("day >= $::date", q.choice.Since)
+	}
+	if !q.choice.Till.IsZero() {
+		and("day <= $::date", q.choice.Till)
+	}
 	if q.reason != "" {
-		args = append(args, q.reason)
-		sql += fmt.Sprintf(" AND kind = $%d", len(args))
+		and("kind = $", q.reason)
 	}
-	return sql, args, nil
+	if q.after != "" {
+		and("key > $::uuid", q.after)
+	}
+	return sql, args
 }
 
 func (s *Server) countRejects(ctx context.Context, q refused) (string, error) {
-	from, args, err := q.statement()
-	if err != nil {
-		return "", err
-	}
-	_, rows, err := s.DB.Query(ctx, "SELECT count(*) FROM "+from, args...)
+	q.after = ""
+	where, args := q.where()
+	_, rows, err := s.DB.Query(ctx, "SELECT count(*) FROM covid_rejects "+where, args...)
 	if err != nil {
 		return "", err
 	}
 	return grouped(rows[0][0].(int64)), nil
 }
 
-// someRejects gives the next rejects of the list.
-func (s *Server) someRejects(ctx context.Context, q refused, limit int) ([]reject, error) {
-	from, args, err := q.statement()
-	if err != nil {
-		return nil, err
-	}
-	if q.after != "" {
-		args = append(args, q.after)
-		from += fmt.Sprintf(" AND key > $%d::uuid", len(args))
-	}
-	_, rows, err := s.DB.Query(ctx, `SELECT key::text, reason, date, source, release, row, rejected_at, encode(document, 'base64')
-		FROM `+from+fmt.Sprintf(" ORDER BY key LIMIT %d", limit), args...)
+// someRejects gives the next rejects of the list, and at most that many bytes of each
+// document.
+func (s *Server) someRejects(ctx context.Context, q refused, limit, most int) ([]reject, error) {
+	where, args := q.where()
+	// The order is that of the table's column: the result's of that name is text, which
+	// has no index and sorts as the database's collation has it.
+	_, rows, err := s.DB.Query(ctx, `SELECT key::text, reason, date, source, release, row, rejected_at, encode(substring(document FOR `+fmt.Sprint(most)+`), 'base64')
+		FROM covid_rejects `+where+fmt.Sprintf(" ORDER BY covid_rejects.key LIMIT %d", limit), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +228,7 @@ func (s *Server) downloadRejects(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, problem{http.StatusBadRequest, "The filters cannot be used", sentence(problems)})
 		return
 	}
-	next, err := s.someRejects(r.Context(), q, rejectsShown)
+	next, err := s.someRejects(r.Context(), q, rejectsShown, documentWhole)
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -236,7 +248,7 @@ func (s *Server) downloadRejects(w http.ResponseWriter, r *http.Request) {
 		// Each part has the time of a whole answer.
 		if err = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
 			q.after = next[len(next)-1].key
-			next, err = s.someRejects(r.Context(), q, rejectsShown)
+			next, err = s.someRejects(r.Context(), q, rejectsShown, documentWhole)
 		}
 	}
 	if out.Flush(); err != nil {

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"covidpipeline/internal/warehouse"
@@ -14,6 +15,7 @@ type stateView struct {
 	Verdict  fact
 	Problems []problemView
 	Notices  []string // worth knowing
+	Paused   bool     // nothing starts the hourly job
 	Note     string
 	Facts    []fact
 }
@@ -81,10 +83,12 @@ func newestRecord(day any, now time.Time) fact {
 	return f
 }
 
+const hourly = "Hourly job"
+
 // hourlyJob is the newest run, and how old the newest that completed is: the
 // pipeline has looked for new records when that began.
 func hourlyJob(runs []warehouse.Run, now time.Time) fact {
-	f := fact{Name: "Hourly job", Value: "never ran", Level: warning}
+	f := fact{Name: hourly, Value: "never ran", Level: warning}
 	if len(runs) == 0 {
 		return f
 	}
@@ -96,18 +100,16 @@ func hourlyJob(runs []warehouse.Run, now time.Time) fact {
 	default:
 		f.Level = warning
 	}
-	for i, r := range runs {
-		if r.State != warehouse.RunCompleted {
-			continue
-		}
-		f.Detail = ago(r.StartedAt, now)
-		if i > 0 {
-			f.Detail = "one completed " + f.Detail
-		}
-		if f.Level == "" && now.Sub(r.StartedAt) > lateAfter {
-			f.Level = warning
-		}
-		break
+	good := slices.IndexFunc(runs, func(r warehouse.Run) bool { return r.State == warehouse.RunCompleted })
+	if good >= 0 {
+		f.Detail = ago(runs[good].StartedAt, now)
+	}
+	if good > 0 {
+		f.Detail = "one completed " + f.Detail
+	}
+	first := runs[len(runs)-1] // while none has completed, it has time as well
+	if f.Level == "" && (good < 0 && now.Sub(first.StartedAt) > lateAfter || good >= 0 && now.Sub(runs[good].StartedAt) > lateAfter) {
+		f.Level = warning
 	}
 	return f
 }
@@ -127,6 +129,8 @@ func (v *stateView) judge() {
 		v.Verdict.Value, worst = fmt.Sprintf("%d problems need somebody", n), bad
 	case v.Note != "":
 		v.Verdict.Value, worst = "Not loaded yet", warning
+	case v.Paused && worst == warning:
+		v.Verdict.Value = "The hourly job is paused"
 	case worst != good:
 		v.Verdict.Value = "Look at what is marked"
 	default:

@@ -54,7 +54,8 @@ func static(w http.ResponseWriter, r *http.Request) {
 }
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"static": func(name string) string { return "/static/" + assets[name].name },
+	"static":  func(name string) string { return "/static/" + assets[name].name },
+	"grouped": func(n int) string { return grouped(int64(n)) },
 }).ParseFS(files, "pages/*.html"))
 
 // write answers with a page. It is made in full first: half a page would look

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"covidpipeline/internal/health"
@@ -37,17 +38,34 @@ func (v *stateView) add(status *health.Status, now time.Time) {
 		v.Facts = append(v.Facts, unknown("Servers", "being looked at for the first time"))
 		return
 	}
-	v.Verdict.Detail = "servers looked at " + ago(status.CheckedAt, now)
+	v.Verdict.Detail = "servers looked at " + health.Span(now.Sub(status.CheckedAt)) + " ago"
 	if now.Sub(status.CheckedAt) > oldLook {
 		v.Facts = append(v.Facts, unknown("Servers", v.Verdict.Detail))
 	}
+	ingest := ingesting(status.Ingests)
 	for _, p := range status.Problems() {
 		v.Problems = append(v.Problems, problemView{p.Text, p.Do})
+		if strings.HasPrefix(p.ID, "ingest-") {
+			ingest.Level = bad
+		}
 	}
 	for _, n := range status.Notices() {
 		v.Notices = append(v.Notices, n.Text)
 	}
-	v.Facts = append(v.Facts, quarantined(status.Quarantine), waiting(status.Lag), ingesting(status.Ingests), proved(status.Proof, now))
+	if v.Paused = status.Schedule.Paused; v.Paused {
+		v.pause()
+	}
+	v.Facts = append(v.Facts, quarantined(status.Quarantine), waiting(status.Lag, v.Paused), ingest, proved(status.Proof, now))
+}
+
+// pause marks the hourly job as paused, if it is no worse.
+func (v *stateView) pause() {
+	for i, f := range v.Facts {
+		if f.Name == hourly && f.Level != bad {
+			v.Facts[i].Value, v.Facts[i].Level = "paused", warning
+			v.Facts[i].Detail = strings.TrimSpace(f.Value + " " + f.Detail)
+		}
+	}
 }
 
 // unknown is a fact that could not be found out, and why.
@@ -55,7 +73,7 @@ func unknown(name, why string) fact {
 	return fact{Name: name, Value: "unknown", Detail: why, Level: warning}
 }
 
-func waiting(l health.Lag) fact {
+func waiting(l health.Lag, paused bool) fact {
 	const name = "Waiting to be loaded"
 	switch {
 	case l.Error != "":
@@ -63,7 +81,11 @@ func waiting(l health.Lag) fact {
 	case l.Rescan && l.Loaded:
 		return fact{Name: name, Value: "everything", Detail: "the next run reads all anew", Level: warning}
 	case l.Documents > 0:
-		return fact{Name: name, Value: grouped(l.Documents), Detail: "documents, until the next run"}
+		f := fact{Name: name, Value: grouped(l.Documents), Detail: "documents, until the next run"}
+		if paused {
+			f.Detail, f.Level = "documents, until the schedule is resumed", warning
+		}
+		return f
 	}
 	return fact{Name: name, Value: "nothing"}
 }
@@ -93,7 +115,11 @@ func quarantined(q health.Refused) fact {
 	if q.Error != "" {
 		return unknown(name, q.Error)
 	}
-	return fact{Name: name, Value: grouped(q.Count), Detail: "unusable records"}
+	f := fact{Name: name, Value: grouped(q.Count), Detail: "unusable records"}
+	if len(q.Reasons) > 0 {
+		f.Detail += ", mostly: " + q.Reasons[0].Reason
+	}
+	return f
 }
 
 func proved(p health.Proof, now time.Time) fact {

@@ -38,7 +38,9 @@ const (
 	drainTimeout  = 10 * time.Second
 	// answerWithin is how long the warehouse may take for one answer.
 	answerWithin = 20 * time.Second
-	maxHeader    = 32 << 10 // bytes; every state of a long list fits
+	// againAfter is when a page that could not be made is asked for again, in seconds.
+	againAfter = "30"
+	maxHeader  = 32 << 10 // bytes; every state of a long list fits
 )
 
 // Serve answers on the listener until the context ends, and then lets the
@@ -142,6 +144,14 @@ type problem struct {
 	Sentence string
 }
 
+// problemPage is the page of a problem, with the state of the pipeline where that is
+// known.
+type problemPage struct {
+	problem
+	State stateView
+	Again string // the address that was asked for, where it is worth another try
+}
+
 // problemOf explains an error of the warehouse.
 func problemOf(err error) problem {
 	switch {
@@ -165,9 +175,16 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	s.Log.Error("page failed", "path", r.URL.Path, "error", err)
-	s.fail(w, problemOf(err))
+	page := problemPage{problem: problemOf(err), Again: r.URL.RequestURI()}
+	if s.Look != nil {
+		page.State.Facts = []fact{{Name: "Warehouse", Value: "not read", Detail: page.Title, Level: bad}} // also before the next look
+		page.State.add(s.latest.Load(), time.Now())
+		page.State.judge()
+	}
+	w.Header().Set("Refresh", againAfter)
+	s.write(w, page.Status, "problem", page)
 }
 
 func (s *Server) fail(w http.ResponseWriter, p problem) {
-	s.write(w, p.Status, "problem", p)
+	s.write(w, p.Status, "problem", problemPage{problem: p})
 }

@@ -35,7 +35,11 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	source := testenv.Postgres(t)
+	return siteOf(t, testenv.Postgres(t))
+}
+
+func siteOf(t *testing.T, source string) *site {
+	t.Helper()
 	if _, _, err := warehouse.Migrate(t.Context(), source); err != nil {
 		t.Fatal(err)
 	}
@@ -124,22 +128,22 @@ func TestPages(t *testing.T) {
 		}
 		s.shows("/?tab="+tab, http.StatusOK, titles...)
 	}
-	body := s.shows("/", http.StatusOK, "5\u202f763", "2022-04-30", "12 min ago", "=&lt;b&gt;&amp;", "1 to 50 of 2000",
+	body := s.shows("/", http.StatusOK, "5\u202f763", "2022-04-30", "12 min ago", "=&lt;b&gt;&amp;", "1 to 50 of 2\u202f000",
 		"<title>Overview – COVID-19 activity</title>", "Everything runs", "3\u202f763 older records are not listed.",
 		"Records that name no state hold 21 deaths beside these.")
 	if strings.Contains(body, "style=") || strings.Contains(body, "<b>&") || strings.Contains(body, "onclick") {
 		t.Error("the page holds a style or code of its own, or an unescaped name")
 	}
-	s.shows("/?page=40", http.StatusOK, "1951 to 2000 of 2000", ">Newer<")
-	s.shows("/?page=999999", http.StatusOK, "1951 to 2000 of 2000")
+	s.shows("/?page=40", http.StatusOK, "1\u202f951 to 2\u202f000 of 2\u202f000", ">Newer<")
+	s.shows("/?page=999999", http.StatusOK, "1\u202f951 to 2\u202f000 of 2\u202f000")
 	s.shows("/?state=Ohio&since=2022-01-05&till=2022-01-06", http.StatusOK, `<p class="big">8</p>`, "2022-01-06", `value="Ohio" checked`,
 		"Only <b>Ohio from 2022-01-05 to 2022-01-06</b>")
-	s.shows("/?nostate=1", http.StatusOK, `<p class="big">3</p>`, "Only <b>no state</b>", `name="nostate" value="1" checked`)
+	s.shows("/?nostate=1", http.StatusOK, `<p class="big">3</p>`, "Only <b>no state</b>", `<td class="country">Namibia</td>`, `name="nostate" value="1" checked`)
 	s.shows("/?nostate=1&state=Ohio&state=Texas&tab=Trends", http.StatusOK, "Only <b>Ohio, Texas and no state</b>", "hold 3\u202f000 cases beside these")
-	s.shows("/?state=Atlantis", http.StatusOK, "There is none", `value="Atlantis" checked`)
+	s.shows("/?state=Atlantis", http.StatusOK, "There is none", "names the state Atlantis.", `value="Atlantis" checked`)
 	s.shows("/?since=2022-13-05", http.StatusBadRequest, "is not a day", "5\u202f763")
 	s.shows("/?since=2022-13-05&state=Ohio&till=2022-01-06", http.StatusBadRequest, "is not a day", "Only <b>Ohio to 2022-01-06</b>", `<p class="big">24</p>`)
-	s.shows("/?page=x", http.StatusBadRequest, "is not the number of a page", "1 to 50 of 2000")
+	s.shows("/?page=x", http.StatusBadRequest, "is not the number of a page", "1 to 50 of 2\u202f000")
 	s.shows("/?tab=Nowhere", http.StatusNotFound, "no such part", "Overview, Trends, Quality")
 	s.shows("/?since=2022-02-01&till=2022-01-01", http.StatusBadRequest, "ends (2022-01-01) before it begins")
 	s.shows("/?state=%00", http.StatusBadRequest, "is text, which")
@@ -178,19 +182,23 @@ func (s *site) follow(path, total string) (seen int) {
 func TestRejectsPage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.execute(world)
+	// One has a state and a day that no record of the warehouse has.
+	s.execute(world + `; INSERT INTO covid_rejects (key, reason, date, document, source, release, row, generation)
+		VALUES (gen_random_uuid(), 'REPORT_DATE lies ahead', ' 2999-12-31', convert_to('{"PROVINCE_STATE_NAME":" atlantis"}', 'UTF8'), 's', 1, 1, 1)`)
 	const date, deaths = "REPORT_DATE is not a date (YYYY-MM-DD)", "PEOPLE_DEATH_NEW_COUNT is not a whole number"
 	for _, tt := range []struct {
 		query url.Values
 		want  int
 	}{
-		{nil, 120},
+		{nil, 121},
 		{url.Values{"state": {"Ohio"}}, 116},
 		{url.Values{"nostate": {"1"}}, 4},
 		{url.Values{"state": {"Ohio"}, "reason": {deaths}}, 77},
 		{url.Values{"reason": {date}}, 40},
-		{url.Values{"since": {"2022-01-05"}}, 80},
-		{url.Values{"since": {"2022-01-06"}}, 0},
+		{url.Values{"since": {"2022-01-05"}, "till": {"2022-01-05"}}, 80},
+		{url.Values{"since": {"2022-01-06"}, "till": {"2022-01-07"}}, 0},
+		{url.Values{"since": {"2999-01-01"}}, 1},
+		{url.Values{"state": {"Atlantis"}}, 1},
 		{url.Values{"reason": {"no such"}}, 0},
 	} {
 		query := "?" + tt.query.Encode()
@@ -205,7 +213,7 @@ func TestRejectsPage(t *testing.T) {
 	}
 	s.shows("/rejects?reason="+url.QueryEscape(date), http.StatusOK, "St. John, Ohio", ">Namibia<", "<option selected>"+date,
 		"Only <b>with the reason "+date+"</b>", "/rejects.csv?reason=")
-	s.shows("/rejects?after=x", http.StatusBadRequest, "no place in the list", "120 refused")
+	s.shows("/rejects?after=x", http.StatusBadRequest, "no place in the list", "121 refused")
 	s.shows("/rejects?reason=%00", http.StatusBadRequest, "a reason is text")
 	s.shows("/rejects.csv?reason=%ff", http.StatusBadRequest, "a reason is text")
 	s.shows("/?tab=Quality&state=Ohio", http.StatusOK, `href="/rejects?state=Ohio"`)
@@ -221,7 +229,7 @@ func TestDownload(t *testing.T) {
 	for _, c := range dashboards.Cards() {
 		status, header, body := s.get("/cards/" + c.Name + ".csv?" + filters)
 		if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/csv") ||
-			header.Get("Content-Disposition") != `attachment; filename="`+c.Name+`-some-states-from-2022-03-01.csv"` {
+			header.Get("Content-Disposition") != `attachment; filename="`+c.Name+`-Ohio-b-from-2022-03-01.csv"` {
 			t.Errorf("%s: %d %v", c.Name, status, header)
 		}
 		got, err := csv.NewReader(strings.NewReader(body)).ReadAll()
@@ -229,6 +237,9 @@ func TestDownload(t *testing.T) {
 			t.Fatal(err)
 		}
 		sql, columns := c.Full()
+		if c.Table != "" {
+			sql, columns = c.Table, c.TableColumns
+		}
 		sql, args, err := dashboards.Compile(sql, choice)
 		if err != nil {
 			t.Fatal(err)
@@ -317,6 +328,40 @@ func TestProblems(t *testing.T) {
 	s.shows("/", http.StatusInternalServerError, "could not be made")
 }
 
+// A pipeline that is paused, or whose warehouse does not answer, is not called sound.
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.execute(world)
+	end := s.serve(func(ctx context.Context) health.Status {
+		found := healthy(ctx)
+		found.Schedule = health.Schedule{Exists: true, Paused: true, Note: "moving <house>"}
+		found.Lag = health.Lag{Documents: 14, Numbers: 14, Loaded: true, Since: &found.CheckedAt}
+		return found
+	})
+	s.untilLooked()
+	s.shows("/", http.StatusOK, "The hourly job is paused", "moving &lt;house&gt;", "<b>paused</b> <span>completed 12 min ago", "until the schedule is resumed")
+	s.execute("DROP TABLE covid_daily")
+	body := s.shows("/?tab=Trends&state=Ohio", http.StatusServiceUnavailable, "The warehouse is not ready", `href="/?tab=Trends&amp;state=Ohio">Try again`,
+		`verdict bad`, "<b>not read</b>", "<b>balanced</b>")
+	if strings.Contains(body, "Everything runs") {
+		t.Error("the page is sure of what it could not read")
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// untilLooked waits until the page shows what a look at the servers found.
+func (s *site) untilLooked() {
+	s.Helper()
+	for deadline := time.Now().Add(within); !strings.Contains(s.shows("/", http.StatusOK), "servers looked at"); {
+		if time.Now().After(deadline) {
+			s.Fatal("the page never shows what the look found")
+		}
+	}
+}
+
 // The reader's connection cannot write, whatever a statement says.
 func TestReadsAlone(t *testing.T) {
 	t.Parallel()
@@ -338,22 +383,15 @@ func TestServe(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.execute(world)
-	looked := make(chan bool, 1)
 	look := func(context.Context) health.Status {
-		defer func() { looked <- true }()
 		return health.Status{CheckedAt: time.Now(), Lag: health.Lag{Documents: 1234},
 			Ingests:    health.Ingests{Runs: []health.Ingest{{State: "running", Progress: &health.Progress{Percent: 61.6, Rows: 98765, RowsPerSecond: 4321, Phase: "indexing"}}}},
 			Quarantine: health.Refused{Count: 17}, Rejects: health.Refused{Error: "silent"}, Proof: health.Proof{State: health.Unbalanced, EndedAt: new(time.Time), Records: 5760}}
 	}
 	end := s.serve(look)
-	<-looked
 	parts := []string{"1\u202f234", "62 %", "98\u202f765 rows, 4\u202f321 a second; indexing", "<b>17</b>", "<b>unbalanced</b>",
-		"records that are not accounted for", "problems need somebody", "servers looked at just now"}
-	for deadline := time.Now().Add(within); !strings.Contains(s.shows("/", http.StatusOK), "servers looked at"); {
-		if time.Now().After(deadline) {
-			t.Fatal("the page never shows what the look found")
-		}
-	}
+		"records that are not accounted for", "problems need somebody", "servers looked at "}
+	s.untilLooked()
 	s.shows("/", http.StatusOK, parts...)
 	if err := end(); err != nil {
 		t.Error(err)

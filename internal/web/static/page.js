@@ -4,7 +4,12 @@
 
 const every = 60_000;
 const live = document.getElementById("live");
-const paused = () => sessionStorage.getItem("paused") === "yes";
+
+// A browser may refuse to keep anything: then a pause ends with the page.
+let paused = false;
+try {
+  paused = sessionStorage.getItem("paused") === "yes";
+} catch { /* refused */ }
 
 // Who has marked text keeps it.
 function marks() {
@@ -32,36 +37,51 @@ function takeOver(old, fresh) {
 }
 
 async function refresh() {
-  if (paused() || document.hidden || marks()) return;
+  if (paused || document.hidden) return;
+  if (marks()) return say("not refreshed while text is marked");
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (!answer.ok) throw new Error(answer.statusText);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (marks()) return;
+    if (answer.status >= 500) throw new Error(fresh.querySelector("h1")?.textContent);
+    if (marks()) return say("not refreshed while text is marked");
     for (const part of [".state", ".bar", "main", ".made time"]) {
       const old = document.querySelector(part);
       if (part !== ".bar" || !inUse(old)) takeOver(old, fresh.querySelector(part));
     }
-    say(false);
-  } catch {
-    say(true);
+    say();
+  } catch (error) {
+    say("cannot be refreshed");
+    document.body.classList.add("stale");
+    outdate(error instanceof TypeError ? "The page does not answer" : error.message);
   }
 }
 
-function say(stale) {
-  document.body.classList.toggle("stale", stale);
+// outdate says that what is shown is not of now any more.
+function outdate(why) {
+  const verdict = document.querySelector(".verdict");
+  verdict.className = "verdict bad";
+  const [what, since] = [document.createElement("b"), document.createElement("span")];
+  what.textContent = why;
+  since.textContent = "what is shown is of " + document.querySelector(".made time").textContent;
+  verdict.replaceChildren(what, " ", since);
+}
+
+function say(text = paused ? "not refreshed" : "refreshed every minute") {
+  document.body.classList.remove("stale");
   const [state, button] = [live.querySelector("span"), live.querySelector("button")];
-  const text = stale ? "cannot be refreshed: no answer" : paused() ? "not refreshed" : "refreshed every minute";
   if (state.textContent !== text) state.textContent = text;
-  button.textContent = paused() ? "Refresh" : "Pause";
+  button.textContent = paused ? "Refresh" : "Pause";
 }
 
 if (live) {
   live.hidden = false;
-  say(false);
+  say();
   live.querySelector("button").addEventListener("click", () => {
-    sessionStorage.setItem("paused", paused() ? "no" : "yes");
-    say(false);
+    paused = !paused;
+    try {
+      sessionStorage.setItem("paused", paused ? "yes" : "no");
+    } catch { /* refused */ }
+    say();
     refresh();
   });
   setInterval(refresh, every);
