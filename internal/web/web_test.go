@@ -134,7 +134,7 @@ func TestPages(t *testing.T) {
 	if strings.Contains(body, "style=") || strings.Contains(body, "<b>&") || strings.Contains(body, "onclick") {
 		t.Error("the page holds a style or code of its own, or an unescaped name")
 	}
-	s.shows("/?page=40", http.StatusOK, "1\u202f951 to 2\u202f000 of 2\u202f000", ">Newer<")
+	s.shows("/?page=40", http.StatusOK, "1\u202f951 to 2\u202f000 of 2\u202f000", ">Previous<")
 	s.shows("/?page=999999", http.StatusOK, "1\u202f951 to 2\u202f000 of 2\u202f000")
 	s.shows("/?state=Ohio&since=2022-01-05&till=2022-01-06", http.StatusOK, `<p class="big">8</p>`, "2022-01-06", `value="Ohio" checked`,
 		"Only <b>Ohio from 2022-01-05 to 2022-01-06</b>")

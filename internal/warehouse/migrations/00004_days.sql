@@ -10,6 +10,10 @@ LOCK TABLE etl_state, covid_cases IN ACCESS EXCLUSIVE MODE;
 -- which costs a tenth of keeping it from the beginning.
 DROP INDEX covid_cases_date_state;
 
+-- It answers alone only for pages that are vacuumed since their last change: that comes
+-- when a fiftieth of the rows is new or dead, in place of a fifth.
+ALTER TABLE covid_cases SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);
+
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -31,6 +35,7 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
+ALTER TABLE covid_cases RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_insert_scale_factor);
 DROP FUNCTION covid_index();
 DROP INDEX IF EXISTS covid_cases_day;
 CREATE INDEX covid_cases_date_state ON covid_cases (date, state);
