@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"covidpipeline/internal/search"
+	"covidpipeline/internal/warehouse"
 	"covidpipeline/workflows"
 )
 
@@ -72,7 +73,11 @@ func (j *judge) servers() {
 		j.problem("elasticsearch", "start it, or correct ELASTICSEARCH_URL and its log-in", "Elasticsearch cannot be asked: %s", e)
 	}
 	if e := j.PostgreSQL.Error; e != "" {
-		j.problem("postgresql", "start it, or correct DATABASE_URL", "PostgreSQL cannot be asked: %s", e)
+		do := "start it, or correct DATABASE_URL"
+		if strings.Contains(e, warehouse.ErrDenied.Error()) {
+			do = "correct DATABASE_URL; its user has to be a member of covid_reader"
+		}
+		j.problem("postgresql", do, "PostgreSQL cannot be asked: %s", e)
 	}
 	if e := j.Temporal.Error; e != "" {
 		j.problem("temporal", "start it, or correct TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE", "Temporal cannot be asked: %s", e)

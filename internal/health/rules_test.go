@@ -83,6 +83,10 @@ func TestRules(t *testing.T) {
 			s.PostgreSQL = PostgreSQL{Error: "refused"}
 			s.ETL.TableError, s.Rejects.Error, s.Lag = "x", "x", Lag{Error: "x"}
 		}, "postgresql", "", "refused"},
+		{"no right to read", func(s *Status) {
+			s.PostgreSQL = PostgreSQL{Error: "ask PostgreSQL: " + warehouse.ErrDenied.Error() + ": permission denied"}
+			s.ETL.TableError, s.Rejects.Error, s.Lag = "x", "x", Lag{Error: "x"}
+		}, "postgresql", "", "covid_reader"},
 		{"Temporal down", func(s *Status) {
 			s.Temporal.Error, s.Schedule, s.Workers = "refused", Schedule{Error: "x"}, Workers{Error: "x"}
 			s.ETL, s.Ingests.Error = ETL{Error: "x"}, "x"
@@ -179,7 +183,7 @@ func TestRules(t *testing.T) {
 				t.Errorf("problems %+v, notices %+v; want %q and %q", problems, notices, c.problems, c.notices)
 			}
 			found := slices.Concat(problems, notices)
-			if !slices.ContainsFunc(found, func(f Finding) bool { return strings.Contains(f.Text, c.says) }) && c.says != "" {
+			if !slices.ContainsFunc(found, func(f Finding) bool { return strings.Contains(f.Text+" "+f.Do, c.says) }) && c.says != "" {
 				t.Errorf("%q is not said: %+v", c.says, found)
 			}
 			for _, f := range found {
