@@ -25,7 +25,7 @@ func TestRejectsInAnyCollation(t *testing.T) {
 		conn, err := pgx.Connect(context.Background(), testenv.Postgres(t))
 		if err == nil {
 			conn.Exec(context.Background(), "DROP DATABASE sorts_numbers WITH (FORCE)") //nolint:errcheck // the server goes too
-			conn.Close(context.Background())                                            //nolint:errcheck // the same
+			conn.Close(context.Background())
 		}
 	})
 	u, err := url.Parse(s.source)
@@ -59,7 +59,7 @@ func TestLeftWhileALoadRuns(t *testing.T) {
 			ended <- err
 			return
 		}
-		defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // nothing depends on it
+		defer conn.Close(context.WithoutCancel(t.Context()))
 		for ctx.Err() == nil && err == nil {
 			_, err = conn.Exec(t.Context(), `INSERT INTO covid_cases (key, date, country, state, county, new_cases, new_deaths, source, release, row, generation)
 				SELECT gen_random_uuid(), date '2022-01-01' + n % 300, 'US', 'State ' || n % 50, 'County ' || n % 900, 3, 1, '/x', 1, n, 1 FROM generate_series(1, 2000) n`)
