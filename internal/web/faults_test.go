@@ -12,7 +12,6 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/jackc/pgx/v5"
 
-	"covidpipeline/internal/testenv"
 )
 
 // The list of rejects is whole in a database of any collation: here one sorts the
@@ -21,11 +20,16 @@ func TestRejectsInAnyCollation(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.execute("CREATE DATABASE sorts_numbers TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'und-u-kn-true' LOCALE 'C'")
+	owner := s.source
 	t.Cleanup(func() {
-		conn, err := pgx.Connect(context.Background(), testenv.Postgres(t))
-		if err == nil {
-			conn.Exec(context.Background(), "DROP DATABASE sorts_numbers WITH (FORCE)") //nolint:errcheck // the server goes too
-			conn.Close(context.Background())
+		conn, err := pgx.Connect(context.WithoutCancel(t.Context()), owner)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close(context.WithoutCancel(t.Context()))
+		if _, err := conn.Exec(context.WithoutCancel(t.Context()), "DROP DATABASE sorts_numbers WITH (FORCE)"); err != nil {
+			t.Error(err)
 		}
 	})
 	u, err := url.Parse(s.source)
