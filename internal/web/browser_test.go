@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -363,4 +364,32 @@ func TestBrowserPictures(t *testing.T) {
 		}
 	}
 	b.quiet()
+}
+
+// A browser that keeps nothing for a page refreshes it all the same, and one with a
+// filter that is left out is refreshed too.
+func TestBrowserWithoutStorage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.execute(world)
+	b := newBrowser(s)
+	b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := cdp.Call(ctx, tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+			Source: `Object.defineProperty(window, "sessionStorage", { get() { throw new DOMException("denied", "SecurityError"); } })`})
+		return err
+	}))
+	b.open("/")
+	s.execute("DELETE FROM covid_cases WHERE state = 'Ohio'")
+	const records = `document.querySelector("#total_records .big").textContent.replaceAll("\u202f", "")`
+	look[bool](b, `document.dispatchEvent(new Event("covid:refresh"))`)
+	b.await(records + ` === "5283"`)
+	b.do(chromedp.Click("#live button"))
+	if got := look[string](b, `document.querySelector("#live").textContent`); got != " · not refreshed Refresh" {
+		t.Errorf("paused: %q", got)
+	}
+	b.quiet()
+	b.open("/?since=nonsense")
+	s.execute("DELETE FROM covid_cases WHERE state = 'Texas'")
+	look[bool](b, `document.dispatchEvent(new Event("covid:refresh"))`)
+	b.await(records + ` === "4803"`)
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
-	"html"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,7 +17,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"covidpipeline/dashboards"
-	"covidpipeline/internal/health"
 	"covidpipeline/internal/testenv"
 	"covidpipeline/internal/warehouse"
 	"covidpipeline/internal/web"
@@ -153,72 +150,6 @@ func TestPages(t *testing.T) {
 	s.shows("/cards/nothing.csv", http.StatusNotFound, "no such card")
 }
 
-// Until the first load has ended the page says why its cards are empty.
-func TestFirstLoad(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.execute(world + "; UPDATE etl_state SET summed = false; UPDATE etl_run SET state = 'failed', finished_at = NULL")
-	s.shows("/", http.StatusOK, "The first load has not ended", "Not loaded yet", "no run completed", "<b>failed</b>")
-}
-
-// follow counts the rejects on a page and on all that it leads to.
-func (s *site) follow(path, total string) (seen int) {
-	s.Helper()
-	for path != "" {
-		body := s.shows(path, http.StatusOK, total+" refused")
-		if strings.Contains(body, "<script>\"") || strings.Contains(body, "<i>\"") {
-			s.Error("a value is not escaped")
-		}
-		seen += strings.Count(body, "<code>")
-		_, more, found := strings.Cut(body, `rel="next" href="`)
-		path, _, _ = strings.Cut(more, `"`)
-		if path = html.UnescapeString(path); !found {
-			path = ""
-		}
-	}
-	return seen
-}
-
-func TestRejectsPage(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	// One has a state and a day that no record of the warehouse has.
-	s.execute(world + `; INSERT INTO covid_rejects (key, reason, date, document, source, release, row, generation)
-		VALUES (gen_random_uuid(), 'REPORT_DATE lies ahead', ' 2999-12-31', convert_to('{"PROVINCE_STATE_NAME":" atlantis"}', 'UTF8'), 's', 1, 1, 1)`)
-	const date, deaths = "REPORT_DATE is not a date (YYYY-MM-DD)", "PEOPLE_DEATH_NEW_COUNT is not a whole number"
-	for _, tt := range []struct {
-		query url.Values
-		want  int
-	}{
-		{nil, 121},
-		{url.Values{"state": {"Ohio"}}, 116},
-		{url.Values{"nostate": {"1"}}, 4},
-		{url.Values{"state": {"Ohio"}, "reason": {deaths}}, 77},
-		{url.Values{"reason": {date}}, 40},
-		{url.Values{"since": {"2022-01-05"}, "till": {"2022-01-05"}}, 80},
-		{url.Values{"since": {"2022-01-06"}, "till": {"2022-01-07"}}, 0},
-		{url.Values{"since": {"2999-01-01"}}, 1},
-		{url.Values{"state": {"Atlantis"}}, 1},
-		{url.Values{"reason": {"no such"}}, 0},
-	} {
-		query := "?" + tt.query.Encode()
-		if seen := s.follow("/rejects"+query, fmt.Sprint(tt.want)); seen != tt.want {
-			t.Errorf("%s: %d rejects on all pages, want %d", query, seen, tt.want)
-		}
-		_, header, body := s.get("/rejects.csv" + query)
-		rows, err := csv.NewReader(strings.NewReader(body)).ReadAll()
-		if err != nil || len(rows) != tt.want+1 || !strings.HasPrefix(header.Get("Content-Disposition"), `attachment; filename="rejects`) {
-			t.Errorf("%s: %d lines of CSV, %v, %v", query, len(rows), header, err)
-		}
-	}
-	s.shows("/rejects?reason="+url.QueryEscape(date), http.StatusOK, "St. John, Ohio", ">Namibia<", "<option selected>"+date,
-		"Only <b>with the reason "+date+"</b>", "/rejects.csv?reason=")
-	s.shows("/rejects?after=x", http.StatusBadRequest, "no place in the list", "121 refused")
-	s.shows("/rejects?reason=%00", http.StatusBadRequest, "a reason is text")
-	s.shows("/rejects.csv?reason=%ff", http.StatusBadRequest, "a reason is text")
-	s.shows("/?tab=Quality&state=Ohio", http.StatusOK, `href="/rejects?state=Ohio"`)
-}
-
 // A download has what the statement gives, and no text that runs.
 func TestDownload(t *testing.T) {
 	t.Parallel()
@@ -328,40 +259,6 @@ func TestProblems(t *testing.T) {
 	s.shows("/", http.StatusInternalServerError, "could not be made")
 }
 
-// A pipeline that is paused, or whose warehouse does not answer, is not called sound.
-func TestVerdicts(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.execute(world)
-	end := s.serve(func(ctx context.Context) health.Status {
-		found := healthy(ctx)
-		found.Schedule = health.Schedule{Exists: true, Paused: true, Note: "moving <house>"}
-		found.Lag = health.Lag{Documents: 14, Numbers: 14, Loaded: true, Since: &found.CheckedAt}
-		return found
-	})
-	s.untilLooked()
-	s.shows("/", http.StatusOK, "The hourly job is paused", "moving &lt;house&gt;", "<b>paused</b> <span>completed 12 min ago", "until the schedule is resumed")
-	s.execute("DROP TABLE covid_daily")
-	body := s.shows("/?tab=Trends&state=Ohio", http.StatusServiceUnavailable, "The warehouse is not ready", `href="/?tab=Trends&amp;state=Ohio">Try again`,
-		`verdict bad`, "<b>not read</b>", "<b>balanced</b>")
-	if strings.Contains(body, "Everything runs") {
-		t.Error("the page is sure of what it could not read")
-	}
-	if err := end(); err != nil {
-		t.Error(err)
-	}
-}
-
-// untilLooked waits until the page shows what a look at the servers found.
-func (s *site) untilLooked() {
-	s.Helper()
-	for deadline := time.Now().Add(within); !strings.Contains(s.shows("/", http.StatusOK), "servers looked at"); {
-		if time.Now().After(deadline) {
-			s.Fatal("the page never shows what the look found")
-		}
-	}
-}
-
 // The reader's connection cannot write, whatever a statement says.
 func TestReadsAlone(t *testing.T) {
 	t.Parallel()
@@ -377,50 +274,34 @@ func TestReadsAlone(t *testing.T) {
 	}
 }
 
-// While it serves, the page shows what the last look at the servers found; the end
-// of its context ends it.
-func TestServe(t *testing.T) {
+// Every record names a county and a state: no card leaves anything out, also while a
+// load commits between its statements.
+func TestLeftWhileALoadRuns(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.execute(world)
-	look := func(context.Context) health.Status {
-		return health.Status{CheckedAt: time.Now(), Lag: health.Lag{Documents: 1234},
-			Ingests:    health.Ingests{Runs: []health.Ingest{{State: "running", Progress: &health.Progress{Percent: 61.6, Rows: 98765, RowsPerSecond: 4321, Phase: "indexing"}}}},
-			Quarantine: health.Refused{Count: 17}, Rejects: health.Refused{Error: "silent"}, Proof: health.Proof{State: health.Unbalanced, EndedAt: new(time.Time), Records: 5760}}
-	}
-	end := s.serve(look)
-	parts := []string{"1\u202f234", "62 %", "98\u202f765 rows, 4\u202f321 a second; indexing", "<b>17</b>", "<b>unbalanced</b>",
-		"records that are not accounted for", "problems need somebody", "servers looked at "}
-	s.untilLooked()
-	s.shows("/", http.StatusOK, parts...)
-	if err := end(); err != nil {
-		t.Error(err)
-	}
-}
-
-// serve has the page served, with what a look at the servers finds, until end is
-// called.
-func (s *site) serve(look func(context.Context) health.Status) (end func() error) {
-	s.Helper()
-	l, err := (&net.ListenConfig{}).Listen(s.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		s.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(s.Context())
+	s.execute("INSERT INTO etl_state VALUES ('cases', 'uuid', 1, 1, 0, 1, true)")
+	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- (&web.Server{DB: s.db, Log: slog.New(slog.DiscardHandler), Look: look}).Serve(ctx, l) }()
-	s.url = "http://" + l.Addr().String()
-	return func() error { cancel(); return <-ended }
-}
-
-// healthy is a look that finds nothing wrong.
-func healthy(context.Context) health.Status {
-	now := time.Now()
-	next, proved := now.Add(48*time.Minute), now.Add(-11*time.Minute)
-	polls := []health.Poller{{Identity: "worker", LastSeen: now}}
-	return health.Status{
-		CheckedAt: now, Index: "cases", Elasticsearch: health.Elasticsearch{Indices: map[string]string{"cases": "green"}},
-		Workers: health.Workers{Workflow: polls, Activity: polls}, Schedule: health.Schedule{Exists: true, NextRun: &next},
-		Quarantine: health.Refused{Count: 4}, Proof: health.Proof{State: health.Balanced, Records: 5407, EndedAt: &proved},
+	go func() {
+		conn, err := pgx.Connect(t.Context(), s.source)
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer conn.Close(context.WithoutCancel(t.Context()))
+		for ctx.Err() == nil && err == nil {
+			_, err = conn.Exec(t.Context(), `INSERT INTO covid_cases (key, date, country, state, county, new_cases, new_deaths, source, release, row, generation)
+				SELECT gen_random_uuid(), date '2022-01-01' + n % 300, 'US', 'State ' || n % 50, 'County ' || n % 900, 3, 1, '/x', 1, n, 1 FROM generate_series(1, 2000) n`)
+		}
+		ended <- err
+	}()
+	for range 40 {
+		if body := s.shows("/", http.StatusOK); strings.Contains(body, "Records that name no") && strings.Contains(body, "beside these") {
+			t.Error("the page says that records are left out")
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
