@@ -79,7 +79,7 @@ func (c *cardView) read(ctx context.Context, db *warehouse.DB, choice dashboards
 	rows := results[0].Rows
 	query := queryOf(choice)
 	c.CSV, c.Total = address("/cards/"+c.Name+".csv", query), len(rows)
-	if c.Name == "rejects_by_reason" && len(rows) > 0 {
+	if c.Name == "rejects_by_reason" {
 		c.More = address("/rejects", query)
 	}
 	if c.Whole != "" {

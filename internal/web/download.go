@@ -24,6 +24,9 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, problem{http.StatusBadRequest, "The filters cannot be used", sentence(problems)})
 		return
 	}
+	if card.Unfiltered != "" {
+		choice = dashboards.Choice{} // its name does not say what does not act
+	}
 	sql, columns := card.Full()
 	if card.Table != "" {
 		sql, columns = card.Table, card.TableColumns

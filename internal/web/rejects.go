@@ -233,7 +233,7 @@ func (s *Server) downloadRejects(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	asCSV(w, fileName("rejects", q.choice))
+	asCSV(w, fileName(strings.TrimSuffix("rejects-"+q.reason, "-"), q.choice))
 	out := csv.NewWriter(w)
 	out.Write([]string{"reason", "place", "date", "source", "release", "row", "rejected_at_utc", "document"}) //nolint:errcheck // Flush and Error below tell
 	for len(next) > 0 && err == nil {

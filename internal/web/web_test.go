@@ -160,7 +160,7 @@ func TestDownload(t *testing.T) {
 	for _, c := range dashboards.Cards() {
 		status, header, body := s.get("/cards/" + c.Name + ".csv?" + filters)
 		if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), "text/csv") ||
-			header.Get("Content-Disposition") != `attachment; filename="`+c.Name+`-Ohio-b-from-2022-03-01.csv"` {
+			header.Get("Content-Disposition") != `attachment; filename="`+c.Name+map[bool]string{true: "-Ohio-b-from-2022-03-01"}[c.Unfiltered == ""]+`.csv"` {
 			t.Errorf("%s: %d %v", c.Name, status, header)
 		}
 		got, err := csv.NewReader(strings.NewReader(body)).ReadAll()
