@@ -84,7 +84,11 @@ func (a *Dashboards) findCard(ctx context.Context, collection int, want metabase
 	if err != nil || len(ids) == 0 {
 		return now, "", err
 	}
-	page, err := a.ourPage(ctx, collection)
+	marked, err := a.Metabase.MarkedCards(ctx, collection)
+	if err != nil {
+		return now, "", err
+	}
+	page, _, err := a.ourPage(ctx, collection, marked)
 	if err != nil {
 		return now, "", err
 	}
@@ -93,31 +97,6 @@ func (a *Dashboards) findCard(ctx context.Context, collection int, want metabase
 		return now, "", err
 	}
 	return now, fmt.Sprintf(notOurs, "card"), nil
-}
-
-// ourPage gives the dashboard with our mark or, where its description was rewritten
-// as well, one of our title that shows a card with a mark of ours. The zero dashboard
-// shows nothing.
-func (a *Dashboards) ourPage(ctx context.Context, collection int) (metabase.Dashboard, error) {
-	page, found, err := a.Metabase.FindDashboard(ctx, collection, keyDashboard)
-	if err != nil || found {
-		return page, err
-	}
-	ids, err := a.Metabase.UnmarkedDashboards(ctx, collection, dashboards.Title)
-	if err != nil || len(ids) == 0 {
-		return page, err
-	}
-	cards, err := a.Metabase.MarkedCards(ctx, collection)
-	if err != nil {
-		return page, err
-	}
-	for _, id := range ids {
-		page, err := a.Metabase.Dashboard(ctx, id)
-		if err != nil || slices.ContainsFunc(cards, page.Shows) {
-			return page, err
-		}
-	}
-	return metabase.Dashboard{}, nil
 }
 
 // notOurs is said of what has our name and not our mark.

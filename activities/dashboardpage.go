@@ -73,29 +73,41 @@ func (a *Dashboards) applyDashboard(ctx context.Context, in DashboardInput) (App
 	return out, nil
 }
 
-// findDashboard gives our dashboard, ID 0 if there is none: the one with the mark,
-// or one of its name that shows a card of ours, whose mark went with a rewritten
-// description. Any other of its name is somebody else's: that is said.
+// findDashboard gives our dashboard, ID 0 if there is none. Any other of its name is
+// somebody else's: that is said.
 func (a *Dashboards) findDashboard(ctx context.Context, in DashboardInput) (now metabase.Dashboard, others string, err error) {
-	now, found, err := a.Metabase.FindDashboard(ctx, in.Collection, keyDashboard)
-	if err != nil || found {
-		return now, "", err
+	var cards []int
+	for _, c := range in.Cards {
+		if c.ID != 0 {
+			cards = append(cards, c.ID)
+		}
 	}
-	ids, err := a.Metabase.UnmarkedDashboards(ctx, in.Collection, dashboards.Title)
+	now, another, err := a.ourPage(ctx, in.Collection, cards)
+	if another {
+		others = fmt.Sprintf(notOurs, "dashboard")
+	}
+	return now, others, err
+}
+
+// ourPage gives the dashboard with our mark or, where its description was rewritten,
+// one of our title that shows one of our cards. The zero dashboard, where there is
+// none, shows nothing; another tells that somebody else's has our title.
+func (a *Dashboards) ourPage(ctx context.Context, collection int, cards []int) (page metabase.Dashboard, another bool, err error) {
+	page, found, err := a.Metabase.FindDashboard(ctx, collection, keyDashboard)
+	if err != nil || found {
+		return page, false, err
+	}
+	ids, err := a.Metabase.UnmarkedDashboards(ctx, collection, dashboards.Title)
 	if err != nil {
-		return now, "", err
+		return page, false, err
 	}
 	for _, id := range ids {
 		page, err := a.Metabase.Dashboard(ctx, id)
-		if err != nil {
-			return now, "", err
+		if err != nil || slices.ContainsFunc(cards, page.Shows) {
+			return page, false, err
 		}
-		if slices.ContainsFunc(in.Cards, func(c AppliedCard) bool { return c.ID != 0 && page.Shows(c.ID) }) {
-			return page, "", nil
-		}
-		others = fmt.Sprintf(notOurs, "dashboard")
 	}
-	return now, others, nil
+	return page, len(ids) > 0, nil
 }
 
 // wantedDashboard makes Metabase's dashboard of the definition. A card that a

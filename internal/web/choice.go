@@ -97,45 +97,40 @@ func address(path string, values url.Values) string {
 // sentence makes a sentence of problems.
 func sentence(problems []string) string { return strings.Join(problems, "; ") + "." }
 
-// sayChoice says in words which records a choice leaves: "" for all of them.
-func sayChoice(c dashboards.Choice) string {
-	var parts []string
-	places := slices.Clone(c.States)
+// wordsOf names the places and the days of a choice.
+func wordsOf(c dashboards.Choice) (places, days []string) {
+	places = slices.Clone(c.States)
 	if c.NoState {
 		places = append(places, "no state")
 	}
-	if len(places) > 0 {
-		last := len(places) - 1
-		parts = append(parts, strings.TrimPrefix(strings.Join(places[:last], ", ")+" and "+places[last], " and "))
-	}
 	if !c.Since.IsZero() {
-		parts = append(parts, "from "+c.Since.Format(time.DateOnly))
+		days = append(days, "from "+c.Since.Format(time.DateOnly))
 	}
 	if !c.Till.IsZero() {
-		parts = append(parts, "to "+c.Till.Format(time.DateOnly))
+		days = append(days, "to "+c.Till.Format(time.DateOnly))
+	}
+	return places, days
+}
+
+// sayChoice says in words which records a choice leaves: "" for all of them.
+func sayChoice(c dashboards.Choice) string {
+	places, parts := wordsOf(c)
+	if last := len(places) - 1; last >= 0 {
+		named := strings.TrimPrefix(strings.Join(places[:last], ", ")+" and "+places[last], " and ")
+		parts = append([]string{named}, parts...)
 	}
 	return strings.Join(parts, " ")
 }
 
 // fileName gives a name for a download that says its filters.
 func fileName(what string, c dashboards.Choice) string {
-	parts := []string{what}
-	places := slices.Clone(c.States)
-	if c.NoState {
-		places = append(places, "no state")
-	}
+	places, days := wordsOf(c)
 	if len(places) > 3 {
 		places = []string{fmt.Sprint(len(places), " states")}
 	}
-	parts = append(parts, places...)
-	if !c.Since.IsZero() {
-		parts = append(parts, "from", c.Since.Format(time.DateOnly))
-	}
-	if !c.Till.IsZero() {
-		parts = append(parts, "to", c.Till.Format(time.DateOnly))
-	}
 	// A name of letters, digits and dashes is one on every system.
-	name := strings.Trim(notInName.ReplaceAllString(strings.Join(parts, "-"), "-"), "-")
+	words := strings.Join(slices.Concat([]string{what}, places, days), "-")
+	name := strings.Trim(notInName.ReplaceAllString(words, "-"), "-")
 	return name[:min(len(name), 120)] + ".csv"
 }
 

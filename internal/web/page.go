@@ -158,23 +158,16 @@ func (s *Server) filters(ctx context.Context, page string, choice dashboards.Cho
 	if err != nil {
 		return f, err
 	}
-	var names []string
 	for _, row := range rows {
-		names = append(names, row[0].(string))
-	}
-	for _, name := range names {
+		name := row[0].(string)
 		f.States = append(f.States, option{Name: name, Chosen: slices.Contains(choice.States, name)})
 	}
 	f.States = withChosen(f.States, choice.States...)
-	n := len(choice.States)
-	if choice.NoState {
-		n++
-	}
-	switch {
-	case n == 0:
+	switch places, _ := wordsOf(choice); {
+	case len(places) == 0:
 		f.Chosen = "All records"
-	case n > 1:
-		f.Chosen = strconv.Itoa(n) + " chosen"
+	case len(places) > 1:
+		f.Chosen = strconv.Itoa(len(places)) + " chosen"
 	case choice.NoState:
 		f.Chosen = "No state"
 	default:

@@ -103,6 +103,7 @@ func (s *Server) readRejects(ctx context.Context, q refused) (rejectsView, error
 	if q.after != "" {
 		view.First = address("/rejects", query)
 	}
+	var reasons []option
 	err := together(ctx, []func(context.Context) error{
 		func(ctx context.Context) (err error) {
 			view.Filters, err = s.filters(ctx, "/rejects", q.choice)
@@ -113,6 +114,7 @@ func (s *Server) readRejects(ctx context.Context, q refused) (rejectsView, error
 			return err
 		},
 		func(ctx context.Context) (err error) { view.Total, err = s.countRejects(ctx, q); return err },
+		func(ctx context.Context) (err error) { reasons, err = s.reasons(ctx, q.reason); return err },
 	})
 	if err != nil {
 		return view, err
@@ -121,10 +123,10 @@ func (s *Server) readRejects(ctx context.Context, q refused) (rejectsView, error
 		view.Rejects = view.Rejects[:rejectsShown]
 		view.Next = address("/rejects", with(query, afterParam, view.Rejects[rejectsShown-1].key))
 	}
-	if view.Filters.Reasons, err = s.reasons(ctx, q.reason); q.reason != "" {
+	if view.Filters.Reasons = reasons; q.reason != "" {
 		view.Filters.Only = strings.TrimSpace(view.Filters.Only + " " + "with the reason " + q.reason)
 	}
-	return view, err
+	return view, nil
 }
 
 // reasons gives those that can be chosen.

@@ -100,15 +100,16 @@ func hourlyJob(runs []warehouse.Run, now time.Time) fact {
 	default:
 		f.Level = warning
 	}
-	good := slices.IndexFunc(runs, func(r warehouse.Run) bool { return r.State == warehouse.RunCompleted })
-	if good >= 0 {
-		f.Detail = ago(runs[good].StartedAt, now)
+	since := runs[len(runs)-1].StartedAt // while none has completed, the first has time as well
+	completed := slices.IndexFunc(runs, func(r warehouse.Run) bool { return r.State == warehouse.RunCompleted })
+	if completed >= 0 {
+		since = runs[completed].StartedAt
+		f.Detail = ago(since, now)
 	}
-	if good > 0 {
+	if completed > 0 {
 		f.Detail = "one completed " + f.Detail
 	}
-	first := runs[len(runs)-1] // while none has completed, it has time as well
-	if f.Level == "" && (good < 0 && now.Sub(first.StartedAt) > lateAfter || good >= 0 && now.Sub(runs[good].StartedAt) > lateAfter) {
+	if f.Level == "" && now.Sub(since) > lateAfter {
 		f.Level = warning
 	}
 	return f
