@@ -49,17 +49,27 @@ func (a *ETL) transform(ctx context.Context, in TransformInput) (Transformed, er
 	return out, a.stage(ctx, s, w.encode(), &out)
 }
 
+// ReasonForeign begins the reason of a reject that is no document of this pipeline,
+// or no longer what the pipeline wrote.
+const ReasonForeign = "not a document of this pipeline"
+
 // add puts a document where the rules say: to the rows, the rejects or the
-// retired keys.
+// retired keys. One with a problem is set aside with the rejects, where it keeps
+// the last good row, whatever it says of itself.
 func (w *window) add(rules covid.Rules, d *covid.Document, raw []byte) {
-	if d.Retired {
+	reason := d.Problem
+	switch {
+	case reason != "":
+		reason = ReasonForeign + ": " + reason
+	case d.Retired:
 		w.retired = append(w.retired, d.Key)
 		return
-	}
-	row, reason := rules.Clean(d)
-	if reason == "" {
-		w.rows = append(w.rows, row)
-		return
+	default:
+		var row covid.Row
+		if row, reason = rules.Clean(d); reason == "" {
+			w.rows = append(w.rows, row)
+			return
+		}
 	}
 	w.rejects = append(w.rejects, warehouse.Reject{
 		Key: d.Key, Source: d.Source, Release: d.Release, Row: d.Row,

@@ -1,6 +1,7 @@
 package covid
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 )
@@ -25,4 +26,11 @@ func ParseID(id string) (Key, error) {
 		}
 	}
 	return Key{}, fmt.Errorf("not a document id of this pipeline: %q", id)
+}
+
+// ForeignKey returns the key under which a document is kept whose id is none of
+// this pipeline: the beginning of a digest of the id.
+func ForeignKey(id string) Key {
+	sum := sha256.Sum256([]byte("foreign document " + id))
+	return Key(sum[:16])
 }

@@ -61,7 +61,33 @@ type Document struct {
 	// Registered is the day on which the record came into the raw index.
 	Registered Date
 	Retired    bool
+	RetiredBy  int64 // release that retired it; 0 while it is live
 	Values     [NumFields]string
+	// Problem says why it is no document of this pipeline, or is empty. Of a
+	// document with a problem the other fields hold what could be read.
+	Problem string
+}
+
+// VersionProblem says how the version of a document contradicts its fields, or
+// returns "". The pipeline writes a live document with exactly the version of its
+// release and row, and retires one with that of the retiring release and row 0:
+// any other version is that of a change made past the pipeline, since
+// Elasticsearch raises the version with each.
+func (d *Document) VersionProblem() string {
+	want := NewVersion(d.Release, d.Row)
+	if d.Retired {
+		want = NewVersion(d.RetiredBy, 0)
+	}
+	switch {
+	case d.Release < 1 || d.Release > MaxRelease || d.Row < 1 || d.Row > MaxRow:
+		return fmt.Sprintf("release %d row %d is no place of a record", d.Release, d.Row)
+	case d.Retired && (d.RetiredBy <= d.Release || d.RetiredBy > MaxRelease):
+		return fmt.Sprintf("release %d cannot have retired a document of release %d", d.RetiredBy, d.Release)
+	case d.Version != want:
+		return fmt.Sprintf("its version %d is not %d, that of release %d row %d: it was changed past the pipeline",
+			d.Version, want, want.Release(), want.Row())
+	}
+	return ""
 }
 
 // Date is a calendar day, in days since 1970-01-01.

@@ -10,21 +10,21 @@ import (
 // the order of their sequence numbers. raw is the document as it is stored, a part
 // of body. d is overwritten by the next document; its strings stay good.
 //
-// A document that is not one of AddRecord's is an error that names it, and an
-// answer that is not whole is Malformed. An error of each ends the decoding and is
-// given back as it is.
+// A document that is not one of AddRecord's, or that was changed since, has a
+// Problem; its Key is covid.ForeignKey where its id is no key. An answer that is not
+// whole is Malformed. An error of each ends the decoding and is returned as it is.
 func ParseWindow(body []byte, each func(d *covid.Document, raw []byte, seqNo int64) error) error {
 	const op = "parse window"
 	var d covid.Document
 	registered := knownDate{}
 	return eachHit(op, body, func(h *hit) error {
-		key, err := covid.ParseID(h.id)
-		if err != nil {
-			return malformed(op, "%v", err)
-		}
-		d = covid.Document{Key: key, Version: covid.Version(h.version)}
-		if problem := parseDocument(h.source, &d, &registered); problem != "" {
-			return malformed(op, "document %s is not one of this pipeline: %s", h.id, problem)
+		d = covid.Document{Version: covid.Version(h.version)}
+		problem := parseDocument(h.source, &d, &registered)
+		var err error
+		if d.Key, err = covid.ParseID(h.id); err != nil {
+			d.Key, d.Problem = covid.ForeignKey(h.id), err.Error()
+		} else if d.Problem = problem; problem == "" {
+			d.Problem = d.VersionProblem()
 		}
 		return each(&d, body[h.start:h.start+len(h.source)], h.seqNo)
 	})
@@ -143,8 +143,8 @@ func (p *parser) field(i int, d *covid.Document, registered *knownDate) (problem
 			d.Registered, ok = registered.parse(day)
 		}
 	case fieldRetired:
-		_, d.Retired = p.number()
-		ok = d.Retired
+		d.RetiredBy, ok = p.number()
+		d.Retired = ok
 	default:
 		d.Values[i], ok = p.str()
 	}

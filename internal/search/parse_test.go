@@ -47,8 +47,10 @@ func TestParseWindowReadsWhatAddRecordWrote(t *testing.T) {
 			}
 			doc := documentOf(&f, covid.NewVersion(d.Release, d.Row), Meta{d.Source, d.Registered})
 			if d.Retired = rapid.Bool().Draw(t, "retired"); d.Retired {
+				d.RetiredBy = 12
 				doc = strings.TrimSuffix(doc, "}") + `,"retired":12}`
 			}
+			d.Problem = d.VersionProblem()
 			docs, want = append(docs, doc), append(want, d)
 		}
 		body := []byte(answerOf(docs...))
@@ -58,7 +60,7 @@ func TestParseWindowReadsWhatAddRecordWrote(t *testing.T) {
 				t.Fatalf("got %+v, want %+v", *d, want[n])
 			}
 			again, err := ParseDocument(raw)
-			again.Key, again.Version = d.Key, d.Version
+			again.Key, again.Version, again.Problem = d.Key, d.Version, d.Problem
 			if err != nil || again != *d {
 				t.Fatalf("ParseDocument: %+v %v", again, err)
 			}
@@ -126,16 +128,48 @@ func TestParseWindowNamesTheForeignDocument(t *testing.T) {
 		"it is no JSON object":                         `[]`,
 		"PEOPLE_POSITIVE_NEW_CASES_COUNT has a value ": change(`_NEW_CASES_COUNT":"-7"`, `_NEW_CASES_COUNT":null`),
 	} {
-		n := 0
-		err := ParseWindow([]byte(answerOf(good, doc)), func(*covid.Document, []byte, int64) error { n++; return nil })
-		if KindOf(err) != Malformed || !strings.Contains(err.Error(), problem) || !strings.Contains(err.Error(), keyOf(1).ID()) || n != 1 {
-			t.Errorf("%s: after %d documents: %v", problem, n, err)
+		docs := parsed(t, answerOf(good, doc))
+		if len(docs) != 2 || docs[0].Problem != "" || !strings.Contains(docs[1].Problem, problem) || docs[1].Key != keyOf(1) {
+			t.Errorf("%s: %+v", problem, docs)
 		}
 	}
-	foreign := strings.ReplaceAll(answerOf(good), keyOf(0).ID(), "somebody-elses")
-	if err := ParseWindow([]byte(foreign), nil); err == nil || !strings.Contains(err.Error(), "somebody-elses") {
-		t.Errorf("foreign id: %v", err)
+	docs := parsed(t, strings.ReplaceAll(answerOf(good), keyOf(0).ID(), "another-pipeline"))
+	if len(docs) != 1 || !strings.Contains(docs[0].Problem, "another-pipeline") || docs[0].Key != covid.ForeignKey("another-pipeline") {
+		t.Errorf("foreign id: %+v", docs)
 	}
+}
+
+// A change past the pipeline, as by _update, raises the document's version by one.
+func TestParseWindowNamesTheChangedDocument(t *testing.T) {
+	v := covid.NewVersion(2, 5)
+	good := documentOf(fields("2022-04-24", "Pima"), v, Meta{"/a", someDay})
+	retired := strings.Replace(good, `"row":5`, `"row":5,"retired":3`, 1)
+	for _, test := range []struct {
+		doc     string
+		version covid.Version
+		sound   bool
+	}{
+		{good, v, true}, {retired, covid.NewVersion(3, 0), true},
+		{good, v + 1, false}, {good, covid.NewVersion(3, 0), false},
+		{retired, v, false}, {retired, v + 1, false}, {retired, covid.NewVersion(3, 1), false},
+		{strings.Replace(good, `"row":5`, `"row":0`, 1), covid.NewVersion(2, 0), false},
+		{strings.Replace(good, `"row":5`, `"row":-1`, 1), covid.NewVersion(2, 4), false},
+		{strings.Replace(good, `"row":5`, `"row":5,"retired":2`, 1), covid.NewVersion(2, 0), false},
+	} {
+		first := fmt.Sprintf(`"_version":%d,`, covid.NewVersion(2, 1))
+		docs := parsed(t, strings.Replace(answerOf(test.doc), first, fmt.Sprintf(`"_version":%d,`, test.version), 1))
+		if len(docs) != 1 || (docs[0].Problem == "") != test.sound || docs[0].Version != test.version {
+			t.Errorf("version %d of %s: %+v", test.version, test.doc, docs)
+		}
+	}
+}
+
+func parsed(t *testing.T, answer string) (docs []covid.Document) {
+	t.Helper()
+	if err := ParseWindow([]byte(answer), func(d *covid.Document, _ []byte, _ int64) error { docs = append(docs, *d); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return docs
 }
 
 func TestEveryCutOfAnAnswerIsFound(t *testing.T) {
