@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"covidpipeline/internal/covid"
 	"covidpipeline/internal/csvfile"
@@ -85,7 +84,7 @@ func (b *batch) read(ctx context.Context, in BatchInput) error {
 	defer f.Close()
 	// The day of the batch, not of the release: a followed source lives long, and
 	// its newest dates must not lie in the future of its first day.
-	meta := search.Meta{Source: in.Release.Source, Registered: covid.DateOf(time.Now())}
+	meta := search.Meta{Source: in.Release.Source, Registered: covid.DateOf(serverTime(ctx))}
 	records := csvfile.NewScanner(f, in.Range)
 	for records.Next() {
 		if err := ctx.Err(); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"covidpipeline/internal/csvfile"
 	"covidpipeline/internal/search"
+	"covidpipeline/internal/source"
 )
 
 // FinishInput ends a release of which every batch is indexed.
@@ -17,10 +18,15 @@ type FinishInput struct {
 	End     csvfile.Position `json:"end"`
 	Digest  string           `json:"digest"` // SHA-256 of the bytes before End, in hex
 	Counts  BatchCounts      `json:"counts"`
+	// CanPlanOn: the workflow goes on planning when the answer is More.
+	CanPlanOn bool `json:"canPlanOn,omitempty"`
+	Whole     bool `json:"whole,omitempty"` // that of PlanInput
 }
 
-// Finished tells how a release ended.
+// Finished reports how a release ended.
 type Finished struct {
+	// More: the source has become longer than End, so the release is not complete.
+	More    bool  `json:"more,omitempty"`
 	Retired int64 `json:"retired"` // keys that earlier releases of the source had and this one has not
 }
 
@@ -43,6 +49,12 @@ func (a *Ingest) FinishRelease(ctx context.Context, in FinishInput) (Finished, e
 }
 
 func (a *Ingest) finish(ctx context.Context, in FinishInput, checked, retired *atomic.Int64) (Finished, error) {
+	if in.CanPlanOn {
+		more, err := a.hasGrown(ctx, in)
+		if err != nil || more {
+			return Finished{More: more}, err
+		}
+	}
 	whole := sha256.New()
 	if err := hashPart(ctx, whole, in.Release.Source, 0, in.End.Offset, checked); err != nil {
 		return Finished{}, err
@@ -69,6 +81,37 @@ func (a *Ingest) finish(ctx context.Context, in FinishInput, checked, retired *a
 		r.Retired = gone
 	})
 	return Finished{Retired: gone}, err
+}
+
+// hasGrown reports whether the source is longer than what was planned of it, or may
+// yet be, since something still writes to it: a file that is being rewritten in place
+// would otherwise lose the keys that are not there yet.
+func (a *Ingest) hasGrown(ctx context.Context, in FinishInput) (bool, error) {
+	rested := in.Whole
+	if !rested {
+		var err error
+		if rested, _, err = a.awaitRest(ctx, in.Release.Source); err != nil {
+			return false, err
+		}
+	}
+	info, err := source.Stat(in.Release.Source)
+	if err != nil || info.Size <= in.End.Offset {
+		return !rested, err
+	}
+	r, err := a.Search.Get(ctx, in.Release.Index, in.Release.Number)
+	if err == nil {
+		err = goesOnBehindARecord(r, in.End, info.Size)
+	}
+	return true, err
+}
+
+// goesOnBehindARecord fails when bytes have come behind a last line that had no end
+// and was read as a record: it may be another record now.
+func goesOnBehindARecord(r search.Release, end Position, size int64) error {
+	if r.Read.Length == end.Offset && !r.Read.AtRecordEnd && size > end.Offset {
+		return fmt.Errorf("%w: %s went on behind its last line, which had no end", csvfile.ErrChanged, r.Source)
+	}
+	return nil
 }
 
 // CloseInput ends a release before its end.

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"covidpipeline/internal/covid"
 	"covidpipeline/internal/csvfile"
 	"covidpipeline/internal/search"
@@ -23,6 +25,10 @@ type Ingest struct {
 	Search *search.Client
 	// Shards and Replicas are those of a raw index that does not exist yet.
 	Shards, Replicas int
+	// Quiet is how long nothing may have written to a source before its end is
+	// believed: a release is not completed over the half of a file that a slow writer
+	// has written.
+	Quiet time.Duration
 }
 
 // Range and Position are those of package csvfile, under a name that workflows
@@ -135,7 +141,7 @@ func (a *Ingest) register(ctx context.Context, in RegisterInput) (Registered, er
 		}
 	}
 	next, err := a.Search.Create(ctx, in.Index, search.Release{
-		Number: number, Source: in.Source, IndexUUID: uuid, Registered: time.Now().UTC(),
+		Number: number, Source: in.Source, IndexUUID: uuid, Registered: serverTime(ctx),
 		State: search.StateRunning, Follow: in.Follow, Checkpoint: search.Position(out.From),
 	})
 	if err != nil {
@@ -143,6 +149,13 @@ func (a *Ingest) register(ctx context.Context, in RegisterInput) (Registered, er
 	}
 	out.Release = releaseOf(in.Index, next)
 	return out, nil
+}
+
+// serverTime returns when the activity started by the clock of the Temporal server.
+// Dates are judged by it: a worker whose clock is behind would reject the newest
+// ones.
+func serverTime(ctx context.Context) time.Time {
+	return activity.GetInfo(ctx).StartedTime.UTC()
 }
 
 func releaseOf(index string, r search.Release) Release {

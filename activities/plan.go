@@ -8,22 +8,14 @@ import (
 	"hash"
 	"time"
 
-	"go.temporal.io/sdk/activity"
-
 	"covidpipeline/internal/csvfile"
 	"covidpipeline/internal/search"
 	"covidpipeline/internal/source"
 )
 
-const (
-	// planRanges bounds a plan: some hundred ranges are far below a payload's
-	// 2 MB and keep a few activities busy for half a minute.
-	planRanges = 200
-	// followWait is how long a plan of a growing source waits for new lines.
-	followWait = 60 * time.Second
-	// followLook is how often it looks at the source's size meanwhile.
-	followLook = 200 * time.Millisecond
-)
+// planRanges bounds a plan: some hundred ranges are far below a payload's 2 MB and
+// keep a few activities busy for half a minute.
+const planRanges = 200
 
 // PlanInput asks for the next ranges of a source.
 type PlanInput struct {
@@ -33,9 +25,15 @@ type PlanInput struct {
 	Last      *csvfile.Range   `json:"last,omitempty"` // the range that ended at From
 	Identity  string           `json:"identity"`       // of the source when From was reached
 	BatchRows int              `json:"batchRows"`
-	// Wait tells that the source may still grow: lines without an end stay, and
-	// when there is nothing the plan waits.
-	Wait       bool             `json:"wait"`
+	// Growing: the source may still grow, so a line without an end stays. Ranges may
+	// be none.
+	Growing bool `json:"growing,omitempty"`
+	// Wait is Growing of a workflow that began before the wait for lines was an
+	// activity of its own: when there is nothing the plan waits.
+	Wait bool `json:"wait"`
+	// Whole: the operator says that the source is complete, so the plan does not
+	// wait until nothing writes to it.
+	Whole      bool             `json:"whole,omitempty"`
 	Checkpoint csvfile.Position `json:"checkpoint"` // to keep in the registry
 	Counts     BatchCounts      `json:"counts"`     // of the rows before Checkpoint
 }
@@ -75,12 +73,26 @@ func (a *Ingest) plan(ctx context.Context, in PlanInput) (Planned, error) {
 			return Planned{}, err
 		}
 	}
+	rested, err := a.isOld(in.Release.Source)
+	if err != nil {
+		return Planned{}, err
+	}
 	deadline := time.Now().Add(followWait)
 	for {
-		if err := a.cut(in, &out); err != nil {
+		final := !in.Wait && !in.Growing && (in.Whole || rested)
+		if err := a.cut(in, &out, final); err != nil {
 			return Planned{}, err
 		}
-		if len(out.Ranges) > 0 || !in.Wait || !awaitGrowth(ctx, in.Release.Source, out.Size, deadline) {
+		if len(out.Ranges) > 0 || final || in.Growing {
+			break
+		}
+		changed := false
+		if in.Wait {
+			changed = awaitChange(ctx, in.Release.Source, source.Info{Size: out.Size, Identity: out.Identity}, deadline)
+		} else if rested, changed, err = a.awaitRest(ctx, in.Release.Source); err != nil {
+			return Planned{}, err
+		}
+		if !rested && !changed || !time.Now().Before(deadline) {
 			break
 		}
 		if out.Size, out.Identity, err = a.sameSource(ctx, in); err != nil {
@@ -101,6 +113,9 @@ func (a *Ingest) plan(ctx context.Context, in PlanInput) (Planned, error) {
 // indexed, and other content must not get their versions.
 func (a *Ingest) sameAsRead(ctx context.Context, in PlanInput, out Planned) error {
 	r, err := a.Search.Get(ctx, in.Release.Index, in.Release.Number)
+	if err == nil {
+		err = goesOnBehindARecord(r, in.From, out.End.Offset)
+	}
 	if err != nil || r.Read.Length <= in.From.Offset || (r.Read.Length > out.End.Offset && !out.EndOfSource) {
 		return err
 	}
@@ -111,8 +126,9 @@ func (a *Ingest) sameAsRead(ctx context.Context, in PlanInput, out Planned) erro
 	return checkPart(ctx, running, in.Release.Source, in.From.Offset, r.Read.Length-in.From.Offset, r.Read.Digest)
 }
 
-// cut cuts what is there behind in.From.
-func (a *Ingest) cut(in PlanInput, out *Planned) error {
+// cut cuts what is there behind in.From. A source that is still being written has no
+// end yet.
+func (a *Ingest) cut(in PlanInput, out *Planned, final bool) error {
 	running, err := takeUpHash(in.Hash)
 	if err != nil {
 		return err
@@ -122,37 +138,15 @@ func (a *Ingest) cut(in PlanInput, out *Planned) error {
 		return err
 	}
 	defer f.Close()
-	plan, err := csvfile.Cut(f, in.From, running, csvfile.Limits{Rows: in.BatchRows, Ranges: planRanges, Final: !in.Wait})
+	plan, err := csvfile.Cut(f, in.From, running, csvfile.Limits{Rows: in.BatchRows, Ranges: planRanges, Final: final})
 	if err != nil {
 		return sourceError(err)
 	}
 	if out.Hash, out.Digest, err = keepHash(running); err != nil {
 		return err
 	}
-	out.Ranges, out.End, out.AtRecordEnd, out.EndOfSource = plan.Ranges, plan.End, plan.AtRecordEnd, !plan.More
+	out.Ranges, out.End, out.AtRecordEnd, out.EndOfSource = plan.Ranges, plan.End, plan.AtRecordEnd, !plan.More && (final || in.Wait || in.Growing)
 	return nil
-}
-
-// awaitGrowth waits until the source has another size than size, and tells
-// whether it has. It gives up at the deadline, when the worker stops and when
-// the activity is cancelled.
-func awaitGrowth(ctx context.Context, uri string, size int64, deadline time.Time) bool {
-	tick := time.NewTicker(followLook)
-	defer tick.Stop()
-	stop := activity.GetWorkerStopChannel(ctx)
-	for time.Now().Before(deadline) {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-stop:
-			return false
-		case <-tick.C:
-		}
-		if info, err := source.Stat(uri); err != nil || info.Size != size {
-			return true // an error shows itself again, with its class, in the next look
-		}
-	}
-	return false
 }
 
 // sameIndex fails with IndexGone when the raw index is not the one that the

@@ -87,7 +87,7 @@ func operatorIn(t *testing.T, address, namespace string) *operator {
 	index := testenv.Index(t)
 	return &operator{T: t, c: c, dir: t.TempDir(), index: index, env: append(testenv.Environ(),
 		"ELASTICSEARCH_URL="+testenv.Elasticsearch(t), "ELASTICSEARCH_INDEX="+index, "DATABASE_URL="+testenv.Postgres(t),
-		"TEMPORAL_ADDRESS="+address, "TEMPORAL_NAMESPACE="+namespace)}
+		"TEMPORAL_ADDRESS="+address, "TEMPORAL_NAMESPACE="+namespace, "SOURCE_QUIET=0s")}
 }
 
 // callWithin bounds a call: a fault must fail the test, not hang it.

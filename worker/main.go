@@ -31,9 +31,11 @@ const (
 	// windows need a second or two; whoever stops the worker has to wait longer
 	// than this (a container's grace period: 30 s).
 	stopTimeout = 20 * time.Second
-	// activitiesAtOnce bounds what is in memory: a batch or window is some 10 MB. A
-	// plan that waits for lines of a followed source holds a place and no memory.
+	// activitiesAtOnce bounds what is in memory: a batch or window is some 10 MB.
 	activitiesAtOnce = 32
+	// waitsAtOnce is how many followed sources may wait for lines: a wait holds no
+	// memory, and looks at its file five times a second.
+	waitsAtOnce = 1000
 	// memoryLimit is a soft limit: the collector works harder near it. The
 	// buffers of activitiesAtOnce batches are well below.
 	memoryLimit = 200 << 20
@@ -96,6 +98,11 @@ func run(cfg config.Worker, logger *slog.Logger) error {
 	for _, a := range added {
 		logger.Info("registered a search attribute", "name", a.Name, "type", a.Type, "namespace", namespace)
 	}
+	waits := newWaiter(c)
+	if err := waits.Start(); err != nil {
+		return fmt.Errorf("run the worker: %w", err)
+	}
+	defer waits.Stop()
 	w := newWorker(c, cfg, es, db)
 	logger.Info("the worker starts", "taskQueue", temporalclient.TaskQueue, "pid", os.Getpid())
 	if err := w.Run(worker.InterruptCh()); err != nil {
@@ -119,6 +126,18 @@ func openWarehouse(ctx context.Context, cfg config.Worker, logger *slog.Logger) 
 	return warehouse.Open(ctx, url)
 }
 
+// newWaiter returns the worker of the waits for followed sources. It runs no
+// workflows.
+func newWaiter(c client.Client) worker.Worker {
+	w := worker.New(c, temporalclient.WaitQueue, worker.Options{
+		MaxConcurrentActivityExecutionSize: waitsAtOnce,
+		DisableWorkflowWorker:              true,
+		WorkerStopTimeout:                  stopTimeout,
+	})
+	w.RegisterActivity(&activities.Waits{})
+	return w
+}
+
 func newWorker(c client.Client, cfg config.Worker, es *search.Client, db *warehouse.DB) worker.Worker {
 	w := worker.New(c, temporalclient.TaskQueue, worker.Options{
 		MaxConcurrentActivityExecutionSize: activitiesAtOnce,
@@ -128,7 +147,7 @@ func newWorker(c client.Client, cfg config.Worker, es *search.Client, db *wareho
 	w.RegisterWorkflow(workflows.ETLWorkflow)
 	w.RegisterWorkflow(workflows.ReconcileWorkflow)
 	w.RegisterWorkflow(workflows.DashboardWorkflow)
-	w.RegisterActivity(&activities.Ingest{Search: es, Shards: cfg.Shards, Replicas: cfg.Replicas})
+	w.RegisterActivity(&activities.Ingest{Search: es, Shards: cfg.Shards, Replicas: cfg.Replicas, Quiet: cfg.Quiet})
 	w.RegisterActivity(&activities.ETL{Search: es, Warehouse: db, Rules: covid.DefaultRules})
 	w.RegisterActivity(&activities.Reconcile{Search: es, Warehouse: db, Rules: covid.DefaultRules})
 	w.RegisterActivity(metabaseOf(cfg.Metabase))

@@ -73,6 +73,11 @@ func startPipelineWith(t *testing.T, elasticsearch, index, database string, meta
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Stop)
+	waits := newWaiter(p.c)
+	if err := waits.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(waits.Stop)
 	return p
 }
 

@@ -19,7 +19,7 @@ const planAhead = 50
 func (r *ingestRun) indexAll(ctx workflow.Context) (more bool, err error) {
 	workCtx, stop := workflow.WithCancel(ctx)
 	defer stop()
-	var endPlan workflow.CancelFunc
+	var endPlan, endWait workflow.CancelFunc
 	for {
 		if r.failure == nil {
 			r.failure = ctx.Err()
@@ -31,15 +31,23 @@ func (r *ingestRun) indexAll(ctx workflow.Context) (more bool, err error) {
 		if r.planWaits && (leaving || !r.waiting()) {
 			endPlan()
 		}
+		if r.awaiting && (leaving || !r.waiting()) {
+			endWait()
+		}
 		if !leaving && r.planDue() {
 			var planCtx workflow.Context
 			planCtx, endPlan = workflow.WithCancel(workCtx)
 			r.startPlan(planCtx)
 		}
+		if !leaving && r.waitDue() {
+			var waitCtx workflow.Context
+			waitCtx, endWait = workflow.WithCancel(workCtx)
+			r.startWait(waitCtx)
+		}
 		for !leaving && r.batchDue(ctx) {
 			r.startBatch(workCtx)
 		}
-		if !r.planning && r.running == 0 && (leaving || r.atEnd()) {
+		if !r.planning && !r.awaiting && r.running == 0 && (leaving || r.atEnd()) {
 			return !r.atEnd(), r.failure
 		}
 		r.awaitChange(ctx)
@@ -52,9 +60,22 @@ func (r *ingestRun) waiting() bool { return r.in.Options.Follow && !r.state.Fini
 // atEnd tells whether everything of the source is planned and started.
 func (r *ingestRun) atEnd() bool { return r.state.Plan.EndOfSource && len(r.state.Pending) == 0 }
 
+// planDue reports whether the next plan may start. One that found no more lines is
+// followed by another when the source has grown, when its end is wanted, or when the
+// registry does not have the newest checkpoint yet: an ingest that begins after this
+// one was terminated starts there.
 func (r *ingestRun) planDue() bool {
-	return !r.planning && !r.state.Paused && len(r.state.Pending) < planAhead && !r.state.Plan.EndOfSource
+	due := !r.caughtUp || !r.waiting() || r.idle() && r.state.Checkpoint != r.kept
+	return due && !r.planning && !r.awaiting && !r.state.Paused && len(r.state.Pending) < planAhead && !r.state.Plan.EndOfSource
 }
+
+// waitDue reports whether all that is to be done is to wait for lines.
+func (r *ingestRun) waitDue() bool {
+	return r.caughtUp && r.waiting() && r.idle() && !r.planning && !r.awaiting && !r.state.Paused
+}
+
+// idle reports whether nothing is being indexed or about to be.
+func (r *ingestRun) idle() bool { return r.running == 0 && len(r.state.Pending) == 0 }
 
 // batchDue tells whether the next range may start now: one is planned, a place
 // is free, nobody paused, and the rate allows it.
@@ -85,11 +106,14 @@ func (r *ingestRun) awaitChange(ctx workflow.Context) {
 
 func (r *ingestRun) startPlan(ctx workflow.Context) {
 	plan, waits := r.state.Plan, r.waiting()
-	r.planning, r.planWaits = true, waits
+	// A run that began when plans waited for lines goes on so.
+	apart := waits && workflow.GetVersion(ctx, "wait-apart", workflow.DefaultVersion, 1) != workflow.DefaultVersion
+	r.planning, r.planWaits, r.kept = true, waits && !apart, r.state.Checkpoint
 	future := workflow.ExecuteActivity(ingestStep(ctx, planTimeout, fmt.Sprintf("Plan from row %d", plan.End.Row+1)), ingest.PlanBatches,
 		activities.PlanInput{
 			Release: r.state.Registered.Release, From: plan.End, Hash: plan.Hash, Last: r.state.Last, Identity: plan.Identity,
-			BatchRows: r.in.Options.BatchRows, Wait: waits, Checkpoint: r.state.Checkpoint, Counts: r.state.Counts,
+			BatchRows: r.in.Options.BatchRows, Wait: waits && !apart, Growing: apart, Whole: r.state.Finish,
+			Checkpoint: r.state.Checkpoint, Counts: r.state.Counts,
 		})
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		var next activities.Planned
@@ -102,8 +126,28 @@ func (r *ingestRun) startPlan(ctx workflow.Context) {
 		case err != nil:
 			r.fail(err)
 		default:
+			r.caughtUp = apart && next.EndOfSource
 			r.take(next, waits)
 			r.publish(ctx)
+		}
+		r.show(ctx)
+	})
+}
+
+// startWait waits for the source to grow, on a task queue of its own. It is left to
+// itself when it is cancelled: it writes nothing.
+func (r *ingestRun) startWait(ctx workflow.Context) {
+	r.awaiting = true
+	future := workflow.ExecuteActivity(waitStep(ctx), waits.AwaitGrowth,
+		activities.AwaitInput{Source: r.in.Source, Size: r.state.Plan.Size, Identity: r.state.Plan.Identity})
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		var awaited activities.Awaited
+		err := future.Get(ctx, &awaited)
+		r.awaiting = false
+		r.changes++
+		r.caughtUp = err == nil && !awaited.Changed
+		if err != nil && !temporal.IsCanceledError(err) {
+			r.fail(err)
 		}
 		r.show(ctx)
 	})

@@ -103,8 +103,11 @@ type ingestRun struct {
 	out       []*batch // started, in order; the first is the oldest not known to be done
 	running   int
 	planning  bool
-	planWaits bool // the plan under way waits for lines
-	changes   int  // counts what awaitChange waits for
+	planWaits bool                // the plan under way waits for lines
+	caughtUp  bool                // the newest plan of a followed source found no more lines
+	awaiting  bool                // for the source to grow
+	kept      activities.Position // the checkpoint that the newest plan put into the registry
+	changes   int                 // counts what awaitChange waits for
 	failure   error
 	nextStart time.Time // when the rate lets the next batch start
 }
@@ -174,22 +177,32 @@ func (r *ingestRun) release(ctx workflow.Context) (IngestResult, error) {
 			return r.result(ctx, activities.Finished{}), nil
 		}
 	}
-	more, err := r.indexAll(ctx)
-	if err != nil {
-		return IngestResult{}, r.closed(ctx, err)
+	for {
+		more, err := r.indexAll(ctx)
+		if err != nil {
+			return IngestResult{}, r.closed(ctx, err)
+		}
+		if more {
+			return IngestResult{}, r.continueAsNew(ctx)
+		}
+		finished, err := r.finish(ctx)
+		switch {
+		case err != nil:
+			return IngestResult{}, r.closed(ctx, err)
+		case !finished.More:
+			return r.result(ctx, finished), nil
+		}
+		r.state.Plan.EndOfSource = false // it has grown meanwhile
 	}
-	if more {
-		return IngestResult{}, r.continueAsNew(ctx)
-	}
-	var finished activities.Finished
+}
+
+func (r *ingestRun) finish(ctx workflow.Context) (finished activities.Finished, err error) {
 	err = workflow.ExecuteActivity(ingestStep(ctx, readTimeout, "Check and complete the release"), ingest.FinishRelease,
 		activities.FinishInput{
 			Release: r.state.Registered.Release, End: r.state.Checkpoint, Digest: r.state.Plan.Digest, Counts: r.state.Counts,
+			CanPlanOn: true, Whole: r.state.Finish,
 		}).Get(ctx, &finished)
-	if err != nil {
-		return IngestResult{}, r.closed(ctx, err)
-	}
-	return r.result(ctx, finished), nil
+	return finished, err
 }
 
 func (r *ingestRun) register(ctx workflow.Context) error {

@@ -32,7 +32,9 @@ type fakeSource struct {
 	closed    []activities.CloseInput
 	finished  []activities.FinishInput
 	plans     []activities.PlanInput
+	waits     int
 	onBatch   func(activities.BatchInput) error
+	onFinish  func() (more bool)
 }
 
 func (s *fakeSource) register(_ context.Context, in activities.RegisterInput) (activities.Registered, error) {
@@ -60,6 +62,13 @@ func (s *fakeSource) plan(ctx context.Context, in activities.PlanInput) (activit
 	return out, nil
 }
 
+func (s *fakeSource) await(_ context.Context, in activities.AwaitInput) (activities.Awaited, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waits++
+	return activities.Awaited{Changed: s.rows != in.Size}, nil
+}
+
 func (s *fakeSource) index(_ context.Context, in activities.BatchInput) (activities.BatchCounts, error) {
 	s.mu.Lock()
 	s.running++
@@ -83,6 +92,9 @@ func (s *fakeSource) index(_ context.Context, in activities.BatchInput) (activit
 
 func (s *fakeSource) finish(_ context.Context, in activities.FinishInput) (activities.Finished, error) {
 	s.finished = append(s.finished, in)
+	if s.onFinish != nil && s.onFinish() {
+		return activities.Finished{More: true}, nil
+	}
 	return activities.Finished{Retired: 7}, nil
 }
 
@@ -97,15 +109,11 @@ func ingestEnv(t *testing.T, s *fakeSource) *testsuite.TestWorkflowEnvironment {
 	env := suite.NewTestWorkflowEnvironment()
 	env.RegisterWorkflow(IngestWorkflow)
 	env.RegisterActivity(&activities.Ingest{})
+	env.RegisterActivity(&activities.Waits{})
 	if s.indexed == nil {
 		s.indexed = map[int64]int{}
 	}
-	// A plan that waits takes its minute when there is nothing.
-	env.OnActivity(ingest.PlanBatches, mock.Anything, mock.MatchedBy(func(in activities.PlanInput) bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return in.Wait && in.From.Row == s.rows
-	})).After(time.Minute).Return(s.plan)
+	env.OnActivity(waits.AwaitGrowth, mock.Anything, mock.Anything).After(time.Minute).Return(s.await)
 	env.OnActivity(ingest.RegisterRelease, mock.Anything, mock.Anything).Return(s.register)
 	env.OnActivity(ingest.PlanBatches, mock.Anything, mock.Anything).Return(s.plan)
 	env.OnActivity(ingest.IndexBatch, mock.Anything, mock.Anything).Return(s.index)
@@ -399,9 +407,39 @@ func TestIngestFollowsUntilFinish(t *testing.T) {
 		t.Errorf("result %+v", r)
 	}
 	s.checkAllOnce(t)
-	s.mu.Lock() // the environment does not wait for a plan that is being cancelled
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !slices.ContainsFunc(s.plans, func(p activities.PlanInput) bool { return !p.Wait }) {
-		t.Error("every plan left lines without an end")
+	growing := func(p activities.PlanInput) bool { return p.Growing }
+	if last := s.plans[len(s.plans)-1]; last.Growing || !last.Whole || !growing(s.plans[0]) {
+		t.Errorf("the last plan is %+v", last)
+	}
+	// A wait without an end needs no plan: ten minutes are as many waits.
+	if plans := len(s.plans); s.waits < 9 || plans > 8 {
+		t.Errorf("%d waits and %d plans in 10 minutes", s.waits, plans)
+	}
+	// The registry knows every checkpoint before the next wait.
+	if !slices.ContainsFunc(s.plans, func(p activities.PlanInput) bool { return p.Growing && p.Checkpoint.Row == 55 }) {
+		t.Error("the checkpoint at row 55 was never kept")
+	}
+}
+
+func TestIngestPlansOnWhenTheSourceHasGrownAtItsEnd(t *testing.T) {
+	s := &fakeSource{rows: 30, planRows: 100, batchRows: 10}
+	s.onFinish = func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		grown := s.rows == 30
+		s.rows = 45
+		return grown
+	}
+	env := ingestEnv(t, s)
+	env.ExecuteWorkflow(IngestWorkflow, testInput())
+	var r IngestResult
+	if err := env.GetWorkflowResult(&r); err != nil {
+		t.Fatal(err)
+	}
+	s.checkAllOnce(t)
+	if r.Rows != 45 || len(s.finished) != 2 || !s.finished[0].CanPlanOn {
+		t.Errorf("%+v, finished %+v", r, s.finished)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
+	"covidpipeline/internal/temporalclient"
 )
 
 // Time limits of the activities. One attempt has StartToClose; a killed worker
@@ -41,6 +42,17 @@ var transient = temporal.RetryPolicy{
 
 func ingestStep(ctx workflow.Context, timeout time.Duration, summary string) workflow.Context {
 	return step(ctx, timeout, 0, transient, summary)
+}
+
+// waitStep is for the wait for lines of a followed source.
+func waitStep(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           temporalclient.WaitQueue,
+		StartToCloseTimeout: planTimeout,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy:         &transient,
+		Summary:             "Wait for new lines",
+	})
 }
 
 // extractRetry, transformRetry and loadRetry are the steps' own: a search that
@@ -87,6 +99,7 @@ func step(ctx workflow.Context, timeout, within time.Duration, retry temporal.Re
 // The activities are called through these nil pointers: only their names count.
 var (
 	ingest    *activities.Ingest
+	waits     *activities.Waits
 	etl       *activities.ETL
 	reconcile *activities.Reconcile
 	dashboard *activities.Dashboards

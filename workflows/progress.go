@@ -58,7 +58,7 @@ func (r *ingestRun) phase() string {
 		return "paused"
 	case r.running > 0 || len(r.state.Pending) > 0:
 		return "indexing"
-	case r.planWaits:
+	case r.planWaits || r.awaiting:
 		return "waiting for new lines"
 	case r.atEnd():
 		return "completing the release"

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v10"
 	"github.com/jackc/pgx/v5"
@@ -92,6 +93,11 @@ func (m Metabase) Missing() []string {
 	return names
 }
 
+// Source is how sources are read.
+type Source struct {
+	Quiet time.Duration `env:"SOURCE_QUIET" envDefault:"3s" desc:"how long nothing may have written to a source that is not followed before its release is completed"`
+}
+
 // Log is how a program logs.
 type Log struct {
 	Level  string `env:"LOG_LEVEL" envDefault:"INFO" desc:"DEBUG, INFO, WARN or ERROR"`
@@ -103,6 +109,7 @@ type Worker struct {
 	Elasticsearch
 	Database
 	Metabase Metabase
+	Source
 	Log
 }
 
@@ -124,6 +131,9 @@ func LoadWorker() (Worker, error) {
 	errs = append(errs, w.Metabase.check()...)
 	if w.Database.URL == "" && w.URLFile == "" {
 		errs = append(errs, errors.New("DATABASE_URL (or DATABASE_URL_FILE) is not set: the address of the warehouse, postgres://user@host:5432/warehouse"))
+	}
+	if w.Quiet < 0 {
+		errs = append(errs, fmt.Errorf("SOURCE_QUIET is %s: a duration such as 3s, or 0s for no wait", w.Quiet))
 	}
 	if err := new(slog.Level).UnmarshalText([]byte(w.Level)); err != nil {
 		errs = append(errs, fmt.Errorf("LOG_LEVEL is %q: it is DEBUG, INFO, WARN or ERROR", w.Level))

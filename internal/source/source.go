@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 	"unicode/utf8"
 )
 
@@ -20,7 +21,8 @@ var ErrNotHere = errors.New("no such file on this machine")
 
 // Info is what is known of a source without reading it.
 type Info struct {
-	Size int64 // bytes
+	Size    int64 // bytes
+	ModTime time.Time
 	// Identity tells a file from the one that takes its name, as dev:inode. It
 	// means something on one machine only.
 	Identity string
@@ -118,5 +120,5 @@ func describe(uri string, info fs.FileInfo) (Info, error) {
 	if !ok {
 		return Info{}, fmt.Errorf("source %s has no inode on this system", uri)
 	}
-	return Info{Size: info.Size(), Identity: fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)}, nil
+	return Info{Size: info.Size(), ModTime: info.ModTime(), Identity: fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)}, nil
 }

@@ -13,8 +13,13 @@ import (
 	"go.temporal.io/sdk/log"
 )
 
-// TaskQueue is the one queue that workers poll and starters fill.
-const TaskQueue = "covid-pipeline"
+const (
+	// TaskQueue is the queue that workers poll and starters fill.
+	TaskQueue = "covid-pipeline"
+	// WaitQueue is the queue of the waits for followed sources to grow, which the same
+	// workers poll.
+	WaitQueue = TaskQueue + "-wait"
+)
 
 // dialTimeout is how long a starter or worker waits for the server before it
 // says that there is none.
