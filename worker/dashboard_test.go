@@ -38,9 +38,9 @@ func TestDashboardOfAPipeline(t *testing.T) {
 	schema, _, _ = strings.Cut(schema, "&")
 	fake := metabasefake.New(t, metabasefake.Options{SearchPath: schema, StartRequests: 3})
 	reader := testenv.Reader(t, database)
-	p := startPipelineWith(t, testenv.Elasticsearch(t), testenv.Index(t), database, config.Metabase{
+	p := startPipelineWith(t, testenv.Elasticsearch(t), testenv.Index(t), database, config.Worker{Metabase: config.Metabase{
 		MetabaseAddress: config.MetabaseAddress{URL: fake.URL}, Username: "admin@example.com", Password: "s3cret-enough", DatabaseURL: config.Secret(reader),
-	})
+	}})
 	p.ingest(p.file("cases.csv", source(days("Coconino", 300))), workflows.IngestOptions{})
 	p.etl()
 	r, run := p.dashboard(activities.ApplyOptions{})

@@ -45,10 +45,10 @@ func newPipeline(t *testing.T) *pipeline {
 
 func startPipeline(t *testing.T, elasticsearch, index, database string) *pipeline {
 	t.Helper()
-	return startPipelineWith(t, elasticsearch, index, database, config.Metabase{})
+	return startPipelineWith(t, elasticsearch, index, database, config.Worker{})
 }
 
-func startPipelineWith(t *testing.T, elasticsearch, index, database string, metabase config.Metabase) *pipeline {
+func startPipelineWith(t *testing.T, elasticsearch, index, database string, cfg config.Worker) *pipeline {
 	t.Helper()
 	p := &pipeline{T: t, index: index, database: database, dir: t.TempDir()}
 	address, namespace := testenv.Temporal(t)
@@ -68,7 +68,8 @@ func startPipelineWith(t *testing.T, elasticsearch, index, database string, meta
 		t.Fatal(err)
 	}
 	t.Cleanup(p.db.Close)
-	w := newWorker(p.c, config.Worker{Elasticsearch: config.Elasticsearch{Shards: 1}, Metabase: metabase}, p.es, p.db)
+	cfg.Shards = 1
+	w := newWorker(p.c, cfg, p.es, p.db)
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}
