@@ -103,7 +103,7 @@ func (p *pipeline) rewrite(path, content string, pieces int, pause time.Duration
 func TestASlowWriterLosesNoRows(t *testing.T) {
 	t.Parallel()
 	p := startPipelineWith(t, testenv.Elasticsearch(t), testenv.Index(t), testenv.Postgres(t),
-		config.Worker{Source: config.Source{Quiet: 2 * time.Second}})
+		config.Worker{Source: config.Source{Quiet: 3 * time.Second}})
 	content := source(days("Coconino", 150), days("Pima", 150))
 	path := p.file("cases.csv", content)
 	p.ingest(path, workflows.IngestOptions{})
@@ -111,7 +111,7 @@ func TestASlowWriterLosesNoRows(t *testing.T) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		p.rewrite(path, content[:len(content)-2]+"9\n", 12, 300*time.Millisecond)
+		p.rewrite(path, content[:len(content)-2]+"9\n", 3, 1500*time.Millisecond)
 	}()
 	p.await("the first piece", func() bool {
 		info, err := os.Stat(path)
