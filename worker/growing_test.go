@@ -163,3 +163,24 @@ func TestAReleaseIsNotCompletedBeforeItsSourceEnds(t *testing.T) {
 		t.Errorf("%d documents are retired, %v", n, err)
 	}
 }
+
+// An unfinished line is a record only when nothing has written to its source for a
+// while.
+func TestAPlanBelievesAnEndThatRests(t *testing.T) {
+	t.Parallel()
+	p := newPipeline(t)
+	path := p.file("cases.csv", source(days("Coconino", 10))+"1000,Pima")
+	ingest := &activities.Ingest{Search: p.es, Shards: 1, Quiet: time.Hour}
+	s := p.steps(ingest)
+	reg := do[activities.Registered](s, ingest.RegisterRelease, activities.RegisterInput{Index: p.index, Source: path})
+	in := activities.PlanInput{Release: reg.Release, From: reg.From, Hash: reg.Hash, Identity: reg.Identity, BatchRows: 100, Checkpoint: reg.From}
+	if plan := do[activities.Planned](s, ingest.PlanBatches, in); plan.End.Row != 10 || plan.EndOfSource {
+		t.Errorf("of a source that is being written: %+v", plan)
+	}
+	if err := os.Chtimes(path, time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if plan := do[activities.Planned](s, ingest.PlanBatches, in); plan.End.Row != 11 || !plan.EndOfSource {
+		t.Errorf("of a source that rests: %+v", plan)
+	}
+}
