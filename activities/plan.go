@@ -101,18 +101,27 @@ func (a *Ingest) plan(ctx context.Context, in PlanInput) (Planned, error) {
 	return out, a.keep(ctx, in, &out)
 }
 
-// sameAsRead compares the source with what was read of it under the release r, in
-// the plan that gets that far: rows behind the checkpoint may be indexed, and other
-// content must not get their versions.
+// sameAsRead compares the source, what was read of it under the release r, and what
+// the plan out has read, in the plan that gets that far: rows behind the checkpoint may
+// be indexed, and other content must not get their versions. The plan's content is
+// compared too, because a late attempt may have read it long ago. Each byte is read
+// once: all three have to agree about the source at one moment.
 func sameAsRead(ctx context.Context, in PlanInput, out Planned, r search.Release) error {
-	if r.Read.Length < in.From.Offset || r.Read.Length > out.End.Offset && !out.EndOfSource {
+	uri, from, before := in.Release.Source, in.From.Offset, r.Read.Length
+	if before < from || before > out.End.Offset && !out.EndOfSource {
 		return nil
 	}
 	running, err := takeUpHash(in.Hash)
 	if err != nil {
 		return err
 	}
-	return checkPart(ctx, running, in.Release.Source, in.From.Offset, r.Read.Length-in.From.Offset, r.Read.Digest)
+	if err := checkPart(ctx, running, uri, from, before-from, r.Read.Digest); err != nil {
+		return err
+	}
+	if before == from || before > out.End.Offset {
+		return nil
+	}
+	return checkPart(ctx, running, uri, before, out.End.Offset-before, out.Digest)
 }
 
 // cut cuts what is there behind in.From.
@@ -221,9 +230,9 @@ func checkPart(ctx context.Context, h hash.Hash, uri string, offset, length int6
 // out.Saved. The source is compared with the very state of the release that is
 // replaced: another attempt may have read more of it in between.
 func (a *Ingest) keep(ctx context.Context, in PlanInput, out *Planned) error {
-	var read *search.Extent
+	read := search.Extent{Length: out.End.Offset, Rows: out.End.Row, AtRecordEnd: out.AtRecordEnd}
 	if out.End.Offset > in.From.Offset {
-		read = &search.Extent{Length: out.End.Offset, Digest: out.Digest, Rows: out.End.Row, AtRecordEnd: out.AtRecordEnd}
+		read.Digest = out.Digest
 	}
 	saved, err := a.update(ctx, in.Release, in.Saved, func(r search.Release) (search.Release, error) {
 		if err := sameAsRead(ctx, in, *out, r); err != nil {
