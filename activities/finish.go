@@ -92,14 +92,13 @@ type CloseInput struct {
 	Failed     bool             `json:"failed"` // its number is not used again; otherwise it can be taken up at Checkpoint
 	Checkpoint csvfile.Position `json:"checkpoint"`
 	Counts     BatchCounts      `json:"counts"`
-	Planned    int64            `json:"planned,omitempty"` // bytes of the source that are planned
 }
 
 // CloseRelease marks a release failed or cancelled in the registry. A late attempt is
 // refused once the release was taken over or completed.
 func (a *Ingest) CloseRelease(ctx context.Context, in CloseInput) error {
 	_, err := a.update(ctx, in.Release, 0, func(r search.Release) (search.Release, error) {
-		return r.Close(in.Release.holder(), progress(in.Checkpoint, in.Counts), in.Planned, in.Failed)
+		return r.Close(in.Release.holder(), progress(in.Checkpoint, in.Counts), in.Failed)
 	})
 	return classify(err)
 }

@@ -101,27 +101,32 @@ func (a *Ingest) plan(ctx context.Context, in PlanInput) (Planned, error) {
 	return out, a.keep(ctx, in, &out)
 }
 
-// sameAsRead compares the source, what was read of it under the release r, and what
-// the plan out has read, in the plan that gets that far: rows behind the checkpoint may
-// be indexed, and other content must not get their versions. The plan's content is
-// compared too, because a late attempt may have read it long ago. Each byte is read
-// once: all three have to agree about the source at one moment.
+// sameAsRead compares what the plan out has read, what was read before under the
+// release r, and the source: rows behind the checkpoint may be indexed, and other
+// content must not get their versions. Each byte is read once, so that all three agree
+// about the source at one moment; a late attempt may have read its plan long ago.
 func sameAsRead(ctx context.Context, in PlanInput, out Planned, r search.Release) error {
-	uri, from, before := in.Release.Source, in.From.Offset, r.Read.Length
-	if before < from || before > out.End.Offset && !out.EndOfSource {
+	uri, from, end, before := in.Release.Source, in.From.Offset, out.End.Offset, r.Read.Length
+	if before < from {
 		return nil
 	}
 	running, err := takeUpHash(in.Hash)
 	if err != nil {
 		return err
 	}
+	if from < end && end < before {
+		if err := checkPart(ctx, running, uri, from, end-from, out.Digest); err != nil {
+			return err
+		}
+		from = end
+	}
 	if err := checkPart(ctx, running, uri, from, before-from, r.Read.Digest); err != nil {
 		return err
 	}
-	if before == from || before > out.End.Offset {
-		return nil
+	if from < before && before <= end {
+		return checkPart(ctx, running, uri, before, end-before, out.Digest)
 	}
-	return checkPart(ctx, running, uri, before, out.End.Offset-before, out.Digest)
+	return nil
 }
 
 // cut cuts what is there behind in.From.

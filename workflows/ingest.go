@@ -255,7 +255,7 @@ func (r *ingestRun) closed(ctx workflow.Context, err error) error {
 	closeErr := workflow.ExecuteActivity(ingestStep(ctx, stepTimeout, "Keep the checkpoint"), ingest.CloseRelease,
 		activities.CloseInput{
 			Release: r.state.Registered.Release, Failed: isType(err, activities.ErrTypeSourceChanged),
-			Checkpoint: r.state.Checkpoint, Counts: r.state.Counts, Planned: r.state.Plan.End.Offset,
+			Checkpoint: r.state.Checkpoint, Counts: r.state.Counts,
 		}).Get(ctx, nil)
 	if closeErr != nil && !isType(closeErr, activities.ErrTypeReleaseTaken) {
 		workflow.GetLogger(ctx).Error("the registry does not know that the release ended", "error", closeErr)

@@ -146,20 +146,15 @@ func (r Release) Withdraw() Release {
 }
 
 // Plan records how far the source was read before any of it is indexed, and the
-// checkpoint. read.Digest is empty when the plan found nothing behind read.Length.
-//
-// A plan that ends before what was read of the release before records nothing: the
-// rows behind its end may be indexed, and only the plan that gets past them compares
-// the source with them. A checkpoint before that would count rows of other content.
+// checkpoint. read.Digest is empty when the plan found nothing behind read.Length. A
+// plan that ends before what was read of the release earlier leaves that: its rows may
+// be indexed. The caller has compared the two.
 func (r Release) Plan(h Holder, p Progress, read Extent) (Release, error) {
 	if err := r.heldBy(h); err != nil {
 		return r, err
 	}
-	if read.Length < r.Read.Length {
-		return r, nil
-	}
 	r.advance(p)
-	if read.Digest != "" {
+	if read.Digest != "" && read.Length >= r.Read.Length {
 		// An earlier plan may have ended a record that more bytes would have made
 		// another: that stays so.
 		read.AtRecordEnd = read.AtRecordEnd && (r.Read.Length == 0 || r.Read.AtRecordEnd)
@@ -197,10 +192,8 @@ func (r Release) Complete(h Holder, c Completion) (Release, error) {
 }
 
 // Close ends a release before its end: failed, or cancelled so that another ingest
-// may continue it. planned is the offset up to which the ingest planned; as in Plan,
-// its checkpoint counts only if that is past what was read before. To close a release
-// again in the same way changes nothing.
-func (r Release) Close(h Holder, p Progress, planned int64, failed bool) (Release, error) {
+// may continue it. To close it again in the same way changes nothing.
+func (r Release) Close(h Holder, p Progress, failed bool) (Release, error) {
 	state := StateCancelled
 	if failed {
 		state = StateFailed
@@ -211,9 +204,7 @@ func (r Release) Close(h Holder, p Progress, planned int64, failed bool) (Releas
 	if err := r.heldBy(h); err != nil {
 		return r, err
 	}
-	if planned >= r.Read.Length {
-		r.advance(p)
-	}
+	r.advance(p)
 	r.State = state
 	return r, nil
 }

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -36,18 +35,19 @@ const (
 	closing
 )
 
-var kindNames_ = [...]string{"register", "plan", "index", "finish", "close"}
+var activityNames = [...]string{"register", "plan", "index", "finish", "close"}
 
 // attempt is an attempt of an activity. Between two phases anything may happen.
 type attempt struct {
 	kind   kind
 	phase  int8
 	owner  int8
+	first  bool // of the first ingest
 	follow bool
 	failed bool   // of closing
 	number int8   // release
 	from   int8   // rows before the range, and the checkpoint
-	known  string // the content up to from, and for index up to the range's end
+	known  string // the content up to from; for index up to the range's end
 
 	// What the phases before have read.
 	end    int8   // where a plan ends
@@ -89,42 +89,49 @@ type world struct {
 	late     []attempt // may act at any time; nobody waits for them
 	left     limits
 	owners   int8
+	forgot   bool // a release lost what was known of it
+	stolen   bool // a release was changed by another ingest than its owner
 }
 
 // limits are how often things may still happen.
-type limits struct{ edits, lates, resets int8 }
+type limits struct{ runs, edits, lates, resets int8 }
+
+// tokens are the owners' tokens, each one letter. An owner is the number of its.
+const tokens = "-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 const (
 	maxRuns  = 3
 	maxBegan = 2 // registrations of a run
+	maxRows  = 3 // of the source
 )
 
 // rules are the changes of releases, to explore others than those of release.go.
 type rules struct {
 	nothing  func(r Release, c Claim, size int64, left bool) bool
-	takeOver func(r Release, c Claim) Release
+	compare  func(w *world, a *attempt) bool
+	lax      bool // it is no fault yet to take back what is known, or to change another's release
 	plan     func(r Release, h Holder, p Progress, read Extent) (Release, error)
 	complete func(r Release, h Holder, c Completion) (Release, error)
-	close    func(r Release, h Holder, p Progress, planned int64, failed bool) (Release, error)
+	close    func(r Release, h Holder, p Progress, failed bool) (Release, error)
 }
 
 func current() rules {
 	return rules{
-		nothing:  func(r Release, c Claim, size int64, left bool) bool { return r.Nothing(c, size) && !left },
-		takeOver: Release.TakeOver, plan: Release.Plan, complete: Release.Complete, close: Release.Close,
+		nothing: func(r Release, c Claim, size int64, left bool) bool { return r.Nothing(c, size) && !left },
+		compare: sameAsRead, plan: Release.Plan, complete: Release.Complete, close: Release.Close,
 	}
 }
 
 // planRows bounds a plan. Later plans are shorter, so that one may end before what an
 // earlier ingest had read.
 func (a attempt) planRows() int8 {
-	if a.owner == 1 {
-		return 2
+	if a.first {
+		return maxRows
 	}
 	return 1
 }
 
-func (a attempt) holder() Holder { return Holder{Source: "/a", Owner: fmt.Sprint(a.owner)} }
+func (a attempt) holder() Holder { return Holder{Source: "/a", Owner: tokens[a.owner:][:1]} }
 
 func (a attempt) claim() Claim { return Claim{Holder: a.holder(), Follow: a.follow} }
 
@@ -152,8 +159,8 @@ func (w *world) step(a *attempt, rules rules) outcome {
 	case finish:
 		return w.finish(a, phase, rules)
 	default:
-		return w.update(a.number, func(r Release) (Release, error) {
-			return rules.close(r, a.holder(), a.progress(), int64(len(a.known)), a.failed)
+		return w.update(a, func(r Release) (Release, error) {
+			return rules.close(r, a.holder(), a.progress(), a.failed)
 		})
 	}
 }
@@ -172,7 +179,7 @@ func (w *world) register(a *attempt, phase int8, rules rules) outcome {
 		r := w.releases[a.newest-1]
 		stale := r.SeqNo != a.seq
 		if a.resume {
-			r = rules.takeOver(r, a.claim())
+			r = r.TakeOver(a.claim())
 			a.number, a.from, a.known = a.newest, int8(r.Checkpoint.Row), r.Read.Digest[:r.Checkpoint.Row]
 		} else if r.State != StateRunning && !stale {
 			return goesOn
@@ -230,22 +237,20 @@ func (w *world) plan(a *attempt, phase int8, rules rules) outcome {
 	if a.end > a.from {
 		read.Digest = a.read
 	}
-	if !w.sameAsRead(a) {
+	if !rules.compare(w, a) {
 		return changed
 	}
-	return w.update(a.number, func(r Release) (Release, error) { return rules.plan(r, a.holder(), a.progress(), read) })
+	return w.update(a, func(r Release) (Release, error) { return rules.plan(r, a.holder(), a.progress(), read) })
 }
 
 // sameAsRead compares source, plan and what was read before, as the activity does.
-func (w *world) sameAsRead(a *attempt) bool {
+func sameAsRead(w *world, a *attempt) bool {
 	before := w.releases[a.number-1].Read.Digest
-	if len(before) < int(a.from) || len(before) > int(a.end) && int(a.end) < len(w.file) {
+	if before == "" || len(before) < int(a.from) {
 		return true
 	}
-	if len(before) > len(w.file) || before != "" && a.known+w.file[a.from:len(before)] != before {
-		return false
-	}
-	return len(before) == int(a.from) || len(before) > int(a.end) || len(w.file) >= int(a.end) && before+w.file[len(before):a.end] == a.read
+	source := a.known + w.file[min(int(a.from), len(w.file)):]
+	return strings.HasPrefix(source, before) && (len(before) == int(a.from) || strings.HasPrefix(source, a.read))
 }
 
 func (w *world) finish(a *attempt, phase int8, rules rules) outcome {
@@ -272,7 +277,7 @@ func (w *world) finish(a *attempt, phase int8, rules rules) outcome {
 		}
 		return goesOn
 	default:
-		return w.update(a.number, complete)
+		return w.update(a, complete)
 	}
 }
 
@@ -292,14 +297,15 @@ func (w *world) write(d doc) {
 
 func keyNumber(row byte) int { return int(row|0x20) - 'a' }
 
-func (w *world) update(number int8, change func(Release) (Release, error)) outcome {
-	before := w.releases[number-1]
+func (w *world) update(a *attempt, change func(Release) (Release, error)) outcome {
+	before := w.releases[a.number-1]
 	r, err := change(before)
 	if err != nil {
 		return taken
 	}
 	r.FinishedAt = nil // it differs by its address alone
 	if r != before {
+		w.stolen = w.stolen || before.Holder() != a.holder()
 		w.save(r)
 	}
 	return done
@@ -308,6 +314,8 @@ func (w *world) update(number int8, change func(Release) (Release, error)) outco
 func (w *world) save(r Release) {
 	w.seq++
 	r.SeqNo = w.seq
+	before := w.releases[r.Number-1]
+	w.forgot = w.forgot || r.Checkpoint.Row < before.Checkpoint.Row || r.Read.Rows < before.Read.Rows
 	w.releases = slices.Clone(w.releases)
 	w.releases[r.Number-1] = r
 }
@@ -369,7 +377,7 @@ func (w *world) begin(r *run) {
 	}
 	r.began++
 	w.owners++
-	r.attempt = attempt{kind: register, owner: w.owners, follow: r.follow}
+	r.attempt = attempt{kind: register, owner: w.owners, first: r.first, follow: r.follow}
 }
 
 // to starts the first attempt of another activity.
@@ -381,5 +389,5 @@ func (r *run) to(k kind) {
 
 // afresh is a new attempt with the same input.
 func (a attempt) afresh() attempt {
-	return attempt{kind: a.kind, owner: a.owner, follow: a.follow, failed: a.failed, number: a.number, from: a.from, known: a.known}
+	return attempt{kind: a.kind, owner: a.owner, first: a.first, follow: a.follow, failed: a.failed, number: a.number, from: a.from, known: a.known}
 }
