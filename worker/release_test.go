@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -267,16 +268,43 @@ func restored(t *testing.T) (p *pipeline, restore func()) {
 	p = startPipeline(t, server.URL, testenv.Index(t), testenv.Postgres(t))
 	return p, func() {
 		t.Helper()
-		path := "/" + p.index + "/_delete_by_query?refresh=true"
-		res, err := http.Post(server.URL+path, "application/json", strings.NewReader(`{"query":{"range":{"row":{"gt":100}}}}`))
+		p.dropRowsFrom(100)
+		done.Store(true)
+	}
+}
+
+// dropRowsFrom deletes the documents of the rows from one on.
+func (p *pipeline) dropRowsFrom(row int) {
+	p.Helper()
+	post := func(path, body string, out any) {
+		p.Helper()
+		res, err := http.Post(testenv.Elasticsearch(p)+"/"+p.index+path, "application/json", strings.NewReader(body))
 		if err != nil {
-			t.Fatal(err)
+			p.Fatal(err)
 		}
 		defer res.Body.Close()
-		if answer, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
-			t.Fatalf("%d %s %v", res.StatusCode, answer, err)
+		if err := json.NewDecoder(res.Body).Decode(out); err != nil || res.StatusCode != http.StatusOK {
+			p.Fatalf("%s: status %d, %v", path, res.StatusCode, err)
 		}
-		done.Store(true)
+	}
+	if err := p.es.Refresh(p.Context(), p.index); err != nil {
+		p.Fatal(err)
+	}
+	var found struct {
+		Hits struct {
+			Hits []struct {
+				ID string `json:"_id"`
+			}
+		}
+	}
+	post("/_search?size=1000", fmt.Sprintf(`{"query":{"range":{"row":{"gte":%d}}}}`+"\n", row), &found)
+	var bulk strings.Builder
+	for _, hit := range found.Hits.Hits {
+		fmt.Fprintf(&bulk, `{"delete":{"_id":%q}}`+"\n", hit.ID)
+	}
+	var answer struct{ Errors bool }
+	if post("/_bulk", bulk.String(), &answer); answer.Errors || len(found.Hits.Hits) == 0 {
+		p.Fatalf("%d documents were not deleted", len(found.Hits.Hits))
 	}
 }
 
