@@ -340,25 +340,31 @@ func TestAnOlderCopyIsPutBackUnderAPausedIngest(t *testing.T) {
 	t.Parallel()
 	server := testenv.PrivateElasticsearch(t)
 	p := startPipeline(t, server.URL, "cases", testenv.Postgres(t))
-	path := p.file("cases.csv", source(days("Coconino", 1000)))
-	run := p.startIngest(path, workflows.IngestOptions{BatchRows: 1, Rate: 100})
-	pauseAt := func(rows int64) {
-		p.await(fmt.Sprint(rows, " rows"), func() bool { return p.progress(run).Rows >= rows })
-		p.update(run, workflows.UpdatePause)
-		server.Stop(t)
-	}
-	pauseAt(50)
+	path := p.file("cases.csv", source(days("Coconino", 300)))
+	i := p.ingesting(path, false)
+	server.Stop(t)
 	restore := server.Save(t)
 	server.Start(t)
-	p.update(run, workflows.UpdateResume)
-	pauseAt(500)
+	p.add(path, days("Pima", 300))
+	in := i.next(i.plan.End)
+	in.Saved = i.plan.Saved
+	i.plan = do[activities.Planned](i.steps, i.a.PlanBatches, in)
+	for _, rng := range i.plan.Ranges {
+		do[activities.BatchCounts](i.steps, i.a.IndexBatch, activities.BatchInput{Release: i.reg.Release, Range: rng})
+	}
+	server.Stop(t)
 	restore()
 	server.Start(t)
-	p.update(run, workflows.UpdateRate, int64(0))
-	p.update(run, workflows.UpdateResume)
-	if r := result[workflows.IngestResult](p, run); r.Release != 1 || r.Rows != 1000 {
-		t.Errorf("%+v", r)
+	finish := i.finish()
+	finish.Saved = i.plan.Saved
+	if _, err := i.env.ExecuteActivity(i.a.FinishRelease, finish); err == nil || !strings.Contains(err.Error(), activities.ErrTypeIndexGone) {
+		t.Errorf("completed over an older copy: %v", err)
 	}
-	p.etl()
-	p.reconcile()
+	p.add(path, days("Yuma", 100))
+	in = i.next(i.plan.End)
+	in.Saved = i.plan.Saved
+	if _, err := i.env.ExecuteActivity(i.a.PlanBatches, in); err == nil || !strings.Contains(err.Error(), activities.ErrTypeIndexGone) {
+		t.Errorf("planned over an older copy: %v", err)
+	}
+	p.isExact(path, 700)
 }
