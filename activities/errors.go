@@ -32,6 +32,7 @@ const (
 	ErrTypeCountsDisagree   = "CountsDisagree"   // what was extracted is not what was loaded
 	ErrTypeWarehouse        = "PostgreSQL"       // PostgreSQL could not do it
 	ErrTypeRegistryChanged  = "RegistryChanged"  // another ingest wrote the release
+	ErrTypeReleaseTaken     = "ReleaseTaken"     // the release belongs to another ingest, or has ended
 	ErrTypeProof            = "Proof"            // the proof could not be carried out on this host
 	ErrTypeMetabase         = "Metabase"         // followed by the kind, as MetabaseDenied
 	ErrTypeMetabaseSettings = "MetabaseSettings" // the worker is not told what it needs, or the wrong thing
@@ -53,6 +54,7 @@ var final = map[string]bool{
 	ErrTypeOvertaken:      true,
 	ErrTypeOtherIndex:     true,
 	ErrTypeCountsDisagree: true,
+	ErrTypeReleaseTaken:   true,
 	ErrTypeProof:          true,
 
 	ErrTypeMetabaseSettings: true,
@@ -100,6 +102,8 @@ func errorType(err error) (kind string, retry bool) {
 		retry = fromSearch.Kind != search.Refused
 	case errors.Is(err, search.ErrConflict):
 		kind = ErrTypeRegistryChanged
+	case errors.Is(err, search.ErrTaken):
+		kind = ErrTypeReleaseTaken
 	case errors.Is(err, source.ErrNotHere):
 		kind = ErrTypeSourceNotHere
 	case errors.Is(err, errSource):

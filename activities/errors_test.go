@@ -30,6 +30,7 @@ func TestEveryErrorHasItsTypeAndRetry(t *testing.T) {
 		{&search.Error{Kind: search.Refused}, "ElasticsearchRefused", false},
 		{&search.Error{Kind: search.IndexGone}, ErrTypeIndexGone, false},
 		{search.ErrConflict, ErrTypeRegistryChanged, true},
+		{search.ErrTaken, ErrTypeReleaseTaken, false},
 		{source.ErrNotHere, ErrTypeSourceNotHere, true},
 		{errSource, ErrTypeSourceUnread, true},
 		{csvfile.ErrChanged, ErrTypeSourceChanged, false},

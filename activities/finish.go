@@ -19,8 +19,9 @@ type FinishInput struct {
 	Digest  string           `json:"digest"` // SHA-256 of the bytes before End, in hex
 	Counts  BatchCounts      `json:"counts"`
 	// CanPlanOn: the workflow goes on planning when the answer is More.
-	CanPlanOn bool `json:"canPlanOn,omitempty"`
-	Whole     bool `json:"whole,omitempty"` // that of PlanInput
+	CanPlanOn bool  `json:"canPlanOn,omitempty"`
+	Whole     bool  `json:"whole,omitempty"` // that of PlanInput
+	Saved     int64 `json:"saved,omitempty"` // Planned.Saved of the last plan
 }
 
 // Finished reports how a release ended.
@@ -38,7 +39,8 @@ type FinishProgress struct {
 
 // FinishRelease completes a release: it reads the source once more, so that no
 // change made to it while it was indexed goes unnoticed, retires the keys that
-// the source no longer has, and marks the release completed in the registry.
+// the source no longer has, and marks the release completed in the registry. A late
+// attempt is refused unless it repeats what completed the release.
 func (a *Ingest) FinishRelease(ctx context.Context, in FinishInput) (Finished, error) {
 	var checked, retired atomic.Int64
 	defer keepAlive(ctx, func() any {
@@ -65,6 +67,23 @@ func (a *Ingest) finish(ctx context.Context, in FinishInput, checked, retired *a
 	if err := a.sameIndex(ctx, in.Release); err != nil {
 		return Finished{}, err
 	}
+	return a.complete(ctx, in, retired)
+}
+
+// complete retires what the release does not have and marks it completed. It looks
+// at the release before too: an attempt that is refused must not retire anything.
+func (a *Ingest) complete(ctx context.Context, in FinishInput, retired *atomic.Int64) (Finished, error) {
+	completion := search.Completion{Progress: progress(in.End, in.Counts), Digest: in.Digest, At: time.Now().UTC()}
+	r, err := a.stored(ctx, in.Release, in.Saved)
+	if err != nil {
+		return Finished{}, err
+	}
+	if _, err := r.Complete(in.Release.holder(), completion); err != nil {
+		return Finished{}, err
+	}
+	if r.State == search.StateCompleted { // the answer of an earlier attempt was lost
+		return Finished{Retired: r.Retired}, nil
+	}
 	gone, err := a.Search.Retire(ctx, in.Release.Index, in.Release.Source, in.Release.Number, retired.Store)
 	if err != nil {
 		return Finished{}, err
@@ -72,15 +91,11 @@ func (a *Ingest) finish(ctx context.Context, in FinishInput, checked, retired *a
 	if err := a.sameIndex(ctx, in.Release); err != nil {
 		return Finished{}, err
 	}
-	err = a.update(ctx, in.Release, func(r *search.Release) {
-		if r.State != search.StateCompleted {
-			now := time.Now().UTC()
-			r.State, r.FinishedAt = search.StateCompleted, &now
-		}
-		r.Checkpoint, r.Counts = search.Position(in.End), search.Counts(in.Counts)
-		r.Retired = gone
+	completion.Retired, completion.At = gone, time.Now().UTC()
+	r, err = a.update(ctx, in.Release, in.Saved, func(r search.Release) (search.Release, error) {
+		return r.Complete(in.Release.holder(), completion)
 	})
-	return Finished{Retired: gone}, err
+	return Finished{Retired: r.Retired}, err
 }
 
 // hasGrown reports whether the source is longer than what was planned of it, or may
@@ -122,13 +137,11 @@ type CloseInput struct {
 	Counts     BatchCounts      `json:"counts"`
 }
 
-// CloseRelease marks a release failed or cancelled in the registry.
+// CloseRelease marks a release failed or cancelled in the registry. A late attempt is
+// refused once the release was taken over or completed.
 func (a *Ingest) CloseRelease(ctx context.Context, in CloseInput) error {
-	return classify(a.update(ctx, in.Release, func(r *search.Release) {
-		r.State = search.StateCancelled
-		if in.Failed {
-			r.State = search.StateFailed
-		}
-		r.Checkpoint, r.Counts = search.Position(in.Checkpoint), search.Counts(in.Counts)
-	}))
+	_, err := a.update(ctx, in.Release, 0, func(r search.Release) (search.Release, error) {
+		return r.Close(in.Release.holder(), progress(in.Checkpoint, in.Counts), in.Failed)
+	})
+	return classify(err)
 }

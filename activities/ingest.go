@@ -45,6 +45,10 @@ type Release struct {
 	Source     string     `json:"source"`
 	Number     int64      `json:"number"`
 	Registered covid.Date `json:"registered"` // days since 1970-01-01
+	// Owner and History are those of the registration; empty in runs that began
+	// before releases had them.
+	Owner   string `json:"owner,omitempty"`
+	History string `json:"history,omitempty"`
 }
 
 // BatchCounts says what became of rows:
@@ -73,6 +77,9 @@ type RegisterInput struct {
 	Source     string `json:"source"`
 	Follow     bool   `json:"follow"`
 	NewRelease bool   `json:"newRelease"` // begin the next release whatever the content
+	// Owner is a token that no other registration has, except for retries of this
+	// one: it alone may change the release until the next registration.
+	Owner string `json:"owner,omitempty"`
 }
 
 // Registered is the release to ingest and where to begin.
@@ -88,12 +95,14 @@ type Registered struct {
 	Counts    BatchCounts      `json:"counts"` // of the rows before From
 	Size      int64            `json:"size"`   // bytes of the source now
 	Identity  string           `json:"identity"`
+	Saved     int64            `json:"saved,omitempty"` // see Planned.Saved
 }
 
 // RegisterRelease decides which release the content of a source belongs to: the
 // newest release of that source when what was read of it is still the beginning
-// of the source, otherwise the next number. Repeating it is harmless: a release
-// of which nothing was read yet is taken again.
+// of the source, otherwise the next number. The release then belongs to in.Owner.
+// Repeating it is harmless: a release of which nothing was read yet is taken again,
+// and a late attempt conflicts with whatever was registered after its reads.
 func (a *Ingest) RegisterRelease(ctx context.Context, in RegisterInput) (Registered, error) {
 	defer keepAlive(ctx, silent)()
 	out, err := a.register(ctx, in)
@@ -104,7 +113,7 @@ func (a *Ingest) RegisterRelease(ctx context.Context, in RegisterInput) (Registe
 }
 
 func (a *Ingest) register(ctx context.Context, in RegisterInput) (Registered, error) {
-	uuid, err := a.Search.EnsureIndices(ctx, in.Index, a.Shards, a.Replicas)
+	claim, err := a.claim(ctx, in)
 	if err != nil {
 		return Registered{}, err
 	}
@@ -127,28 +136,38 @@ func (a *Ingest) register(ctx context.Context, in RegisterInput) (Registered, er
 	if err != nil {
 		return Registered{}, err
 	}
-	if newest != nil && newest.IndexUUID == uuid && newest.State != search.StateFailed &&
-		(!in.NewRelease || newest.Read.Length == 0) {
-		same, err := a.resume(ctx, in, *newest, info.Size, running, &out)
-		if err != nil || same {
-			return out, err
+	if newest != nil && newest.Continuable(claim, info.Size) {
+		same, err := sameBeginning(ctx, in.Source, *newest, running, &out)
+		if err != nil {
+			return Registered{}, err
+		}
+		if same {
+			return out, a.resume(ctx, in.Index, claim, *newest, &out)
 		}
 	}
 	if newest != nil && newest.State == search.StateRunning {
-		newest.State = search.StateFailed
-		if _, err := a.Search.Save(ctx, in.Index, *newest); err != nil {
+		if _, err := a.Search.Save(ctx, in.Index, newest.Withdraw()); err != nil {
 			return Registered{}, err
 		}
 	}
 	next, err := a.Search.Create(ctx, in.Index, search.Release{
-		Number: number, Source: in.Source, IndexUUID: uuid, Registered: serverTime(ctx),
+		Number: number, Source: in.Source, IndexUUID: claim.IndexUUID, Registered: serverTime(ctx), Owner: claim.Owner, History: claim.History,
 		State: search.StateRunning, Follow: in.Follow, Checkpoint: search.Position(out.From),
 	})
-	if err != nil {
-		return Registered{}, err
+	out.hold(in.Index, next)
+	return out, err
+}
+
+// claim makes the indices where they are missing and identifies them.
+func (a *Ingest) claim(ctx context.Context, in RegisterInput) (search.Claim, error) {
+	if _, err := a.Search.EnsureIndices(ctx, in.Index, a.Shards, a.Replicas); err != nil {
+		return search.Claim{}, err
 	}
-	out.Release = releaseOf(in.Index, next)
-	return out, nil
+	state, err := a.Search.IndexState(ctx, in.Index)
+	return search.Claim{
+		Holder:    search.Holder{Source: in.Source, Owner: in.Owner},
+		IndexUUID: state.UUID, History: state.History(), Follow: in.Follow, NewRelease: in.NewRelease,
+	}, err
 }
 
 // serverTime returns when the activity started by the clock of the Temporal server.
@@ -160,6 +179,12 @@ func serverTime(ctx context.Context) time.Time {
 
 func releaseOf(index string, r search.Release) Release {
 	return Release{Index: index, IndexUUID: r.IndexUUID, Source: r.Source, Number: r.Number, Registered: covid.DateOf(r.Registered)}
+}
+
+// hold sets the release as it was read or written last.
+func (r *Registered) hold(index string, release search.Release) {
+	r.Release, r.Saved = releaseOf(index, release), release.SeqNo
+	r.Release.Owner, r.Release.History = release.Owner, release.History
 }
 
 // startOfSource checks the header and sets the position behind it.
@@ -182,40 +207,59 @@ func (a *Ingest) startOfSource(ctx context.Context, uri string, out *Registered)
 	return running, err
 }
 
-// resume decides whether the source still begins with what was read under the
-// release r, and if so sets out to go on from its checkpoint. running has read
-// the header.
-func (a *Ingest) resume(ctx context.Context, in RegisterInput, r search.Release, size int64, running hash.Hash, out *Registered) (bool, error) {
-	if r.Read.Length > 0 {
-		header := out.From
-		if size < r.Read.Length || (size > r.Read.Length && !r.Read.AtRecordEnd) {
-			return false, nil
-		}
-		if err := hashPart(ctx, running, in.Source, header.Offset, r.Checkpoint.Offset-header.Offset, nil); err != nil {
-			return false, err
-		}
-		state, upTo, err := keepHash(running)
-		if err != nil {
-			return false, err
-		}
-		if err := hashPart(ctx, running, in.Source, r.Checkpoint.Offset, r.Read.Length-r.Checkpoint.Offset, nil); err != nil {
-			return false, err
-		}
-		if digest(running) != r.Read.Digest {
-			return false, nil
-		}
-		out.From, out.Hash, out.Digest = csvfile.Position(r.Checkpoint), state, upTo
-		out.Counts = BatchCounts(r.Counts)
-		out.Continued = true
-	}
-	out.Release = releaseOf(in.Index, r)
-	if r.State == search.StateCompleted && size == r.Read.Length && !in.Follow {
-		out.Nothing = true
+// sameBeginning reports whether the source still begins with what was read under the
+// release r, and if so sets out to continue at its checkpoint. running has read the
+// header.
+func sameBeginning(ctx context.Context, uri string, r search.Release, running hash.Hash, out *Registered) (bool, error) {
+	if r.Read.Length == 0 {
 		return true, nil
 	}
-	r.State, r.Follow, r.FinishedAt = search.StateRunning, in.Follow, nil
-	_, err := a.Search.Save(ctx, in.Index, r)
-	return true, err
+	header := out.From
+	if err := hashPart(ctx, running, uri, header.Offset, r.Checkpoint.Offset-header.Offset, nil); err != nil {
+		return false, err
+	}
+	state, upTo, err := keepHash(running)
+	if err != nil {
+		return false, err
+	}
+	if err := hashPart(ctx, running, uri, r.Checkpoint.Offset, r.Read.Length-r.Checkpoint.Offset, nil); err != nil {
+		return false, err
+	}
+	if digest(running) != r.Read.Digest {
+		return false, nil
+	}
+	out.From, out.Hash, out.Digest = csvfile.Position(r.Checkpoint), state, upTo
+	out.Counts = BatchCounts(r.Counts)
+	out.Continued = true
+	return true, nil
+}
+
+// resume takes the release r over, unless there is nothing to do in it: neither a row
+// to index nor a document of an older release, written late, to retire.
+func (a *Ingest) resume(ctx context.Context, index string, claim search.Claim, r search.Release, out *Registered) error {
+	if r.Nothing(claim, out.Size) {
+		left, err := a.Search.CountLeft(ctx, index, r.Source, r.Number)
+		if err != nil {
+			return err
+		}
+		if out.Nothing = left == 0; out.Nothing {
+			out.hold(index, r)
+			return a.fillHistory(ctx, index, claim, r)
+		}
+	}
+	taken, err := a.Search.Save(ctx, index, r.TakeOver(claim))
+	out.hold(index, taken)
+	return err
+}
+
+// fillHistory sets the history of a release of a version that recorded none.
+func (a *Ingest) fillHistory(ctx context.Context, index string, claim search.Claim, r search.Release) error {
+	if r.History != "" {
+		return nil
+	}
+	r.History = claim.History
+	_, err := a.Search.Save(ctx, index, r)
+	return err
 }
 
 // keepHash gives the state of a hash, to go on with later, and its digest so far.

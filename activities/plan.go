@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"net/http"
 	"time"
 
 	"covidpipeline/internal/csvfile"
@@ -34,8 +35,9 @@ type PlanInput struct {
 	// Whole: the operator says that the source is complete, so the plan does not
 	// wait until nothing writes to it.
 	Whole      bool             `json:"whole,omitempty"`
-	Checkpoint csvfile.Position `json:"checkpoint"` // to keep in the registry
-	Counts     BatchCounts      `json:"counts"`     // of the rows before Checkpoint
+	Checkpoint csvfile.Position `json:"checkpoint"`      // to keep in the registry
+	Counts     BatchCounts      `json:"counts"`          // of the rows before Checkpoint
+	Saved      int64            `json:"saved,omitempty"` // Planned.Saved of the plan before, or of the registration
 }
 
 // Planned are the next ranges of a source.
@@ -48,11 +50,17 @@ type Planned struct {
 	Size        int64            `json:"size"` // bytes of the source now
 	AtRecordEnd bool             `json:"atRecordEnd"`
 	EndOfSource bool             `json:"endOfSource"` // there is no more, now
+	// Saved is the sequence number of the release in the registry as this plan left
+	// it; 0 is unknown. A lower one later shows that an older copy of the registry,
+	// and so of the raw index, was put back.
+	Saved int64 `json:"saved,omitempty"`
 }
 
 // PlanBatches reads ahead and cuts the next ranges, and keeps in the registry
 // how far the source has been read before any of it is indexed: a later ingest
-// that goes on with this release then knows which content its rows had.
+// that goes on with this release then knows which content its rows had. A late
+// attempt is refused once the release was taken over or ended; before that it takes
+// nothing back.
 func (a *Ingest) PlanBatches(ctx context.Context, in PlanInput) (Planned, error) {
 	defer keepAlive(ctx, silent)()
 	out, err := a.plan(ctx, in)
@@ -69,7 +77,7 @@ func (a *Ingest) plan(ctx context.Context, in PlanInput) (Planned, error) {
 	}
 	out := Planned{Size: size, Identity: identity, End: in.From}
 	if in.Wait { // the registry would not know the checkpoint until lines come
-		if err := a.keep(ctx, in, out); err != nil {
+		if err := a.keep(ctx, in, &out); err != nil {
 			return Planned{}, err
 		}
 	}
@@ -102,28 +110,38 @@ func (a *Ingest) plan(ctx context.Context, in PlanInput) (Planned, error) {
 	if err := ctx.Err(); err != nil {
 		return Planned{}, err
 	}
-	if err := a.sameAsRead(ctx, in, out); err != nil {
-		return Planned{}, err
-	}
-	return out, a.keep(ctx, in, out)
+	return out, a.keep(ctx, in, &out)
 }
 
-// sameAsRead compares the source with what an earlier ingest of this release has
-// read of it, in the plan that gets that far: rows behind the checkpoint may be
-// indexed, and other content must not get their versions.
-func (a *Ingest) sameAsRead(ctx context.Context, in PlanInput, out Planned) error {
-	r, err := a.Search.Get(ctx, in.Release.Index, in.Release.Number)
-	if err == nil {
-		err = goesOnBehindARecord(r, in.From, out.End.Offset)
-	}
-	if err != nil || r.Read.Length <= in.From.Offset || (r.Read.Length > out.End.Offset && !out.EndOfSource) {
+// sameAsRead compares what the plan out has read, what was read before under the
+// release r, and the source: rows behind the checkpoint may be indexed, and other
+// content must not get their versions. Each byte is read once, so that all three agree
+// about the source at one moment; a late attempt may have read its plan long ago.
+func sameAsRead(ctx context.Context, in PlanInput, out Planned, r search.Release) error {
+	if err := goesOnBehindARecord(r, in.From, out.End.Offset); err != nil {
 		return err
+	}
+	uri, from, end, before := in.Release.Source, in.From.Offset, out.End.Offset, r.Read.Length
+	if before < from {
+		return nil
 	}
 	running, err := takeUpHash(in.Hash)
 	if err != nil {
 		return err
 	}
-	return checkPart(ctx, running, in.Release.Source, in.From.Offset, r.Read.Length-in.From.Offset, r.Read.Digest)
+	if from < end && end < before {
+		if err := checkPart(ctx, running, uri, from, end-from, out.Digest); err != nil {
+			return err
+		}
+		from = end
+	}
+	if err := checkPart(ctx, running, uri, from, before-from, r.Read.Digest); err != nil {
+		return err
+	}
+	if from < before && before <= end {
+		return checkPart(ctx, running, uri, before, end-before, out.Digest)
+	}
+	return nil
 }
 
 // cut cuts what is there behind in.From. A source that is still being written has no
@@ -149,18 +167,25 @@ func (a *Ingest) cut(in PlanInput, out *Planned, final bool) error {
 	return nil
 }
 
-// sameIndex fails with IndexGone when the raw index is not the one that the
-// release is bound to: what was written to the other one is lost.
+// sameIndex fails with IndexGone when the raw index is not the one that the release
+// is bound to: what was written to the other one is lost. An index that was restored
+// over itself keeps its UUID, and its shards get other histories.
 func (a *Ingest) sameIndex(ctx context.Context, r Release) error {
-	uuid, err := a.Search.IndexUUID(ctx, r.Index)
+	state, err := a.Search.IndexState(ctx, r.Index)
 	if err != nil {
 		return err
 	}
-	if uuid != r.IndexUUID {
-		return &search.Error{Kind: search.IndexGone, Op: "check the raw index",
-			Reason: fmt.Sprintf("the index %s was deleted and made anew while release %d was being ingested", r.Index, r.Number)}
+	if state.UUID != r.IndexUUID {
+		return indexGone("the index %s was deleted and made anew while release %d was being ingested", r.Index, r.Number)
+	}
+	if r.History != "" && state.History() != r.History {
+		return indexGone("the index %s was restored or cut while release %d was being ingested", r.Index, r.Number)
 	}
 	return nil
+}
+
+func indexGone(format string, args ...any) error {
+	return &search.Error{Kind: search.IndexGone, Op: "check the raw index", Reason: fmt.Sprintf(format, args...)}
 }
 
 // sameSource notices that the source was truncated or replaced: it is at least
@@ -200,37 +225,55 @@ func checkPart(ctx context.Context, h hash.Hash, uri string, offset, length int6
 	return nil
 }
 
-// keep writes the checkpoint and how far the source has been read.
-func (a *Ingest) keep(ctx context.Context, in PlanInput, out Planned) error {
-	return a.update(ctx, in.Release, func(r *search.Release) {
-		r.Checkpoint = search.Position(in.Checkpoint)
-		r.Counts = search.Counts(in.Counts)
-		// What an earlier ingest of this release read beyond is not forgotten: its
-		// rows may be indexed.
-		if out.End.Offset > in.From.Offset && out.End.Offset >= r.Read.Length {
-			// An earlier plan of this source may have ended a record that more bytes
-			// would have made another: that stays so.
-			atRecordEnd := out.AtRecordEnd && (r.Read.Length == 0 || r.Read.AtRecordEnd)
-			r.Read = search.Extent{Length: out.End.Offset, Digest: out.Digest, Rows: out.End.Row, AtRecordEnd: atRecordEnd}
+// keep writes the checkpoint and how far the source has been read, and sets
+// out.Saved. The source is compared with the very state of the release that is
+// replaced: another attempt may have read more of it in between.
+func (a *Ingest) keep(ctx context.Context, in PlanInput, out *Planned) error {
+	read := search.Extent{Length: out.End.Offset, Rows: out.End.Row, AtRecordEnd: out.AtRecordEnd}
+	if out.End.Offset > in.From.Offset {
+		read.Digest = out.Digest
+	}
+	saved, err := a.update(ctx, in.Release, in.Saved, func(r search.Release) (search.Release, error) {
+		if err := sameAsRead(ctx, in, *out, r); err != nil {
+			return r, err
 		}
+		return r.Plan(in.Release.holder(), progress(in.Checkpoint, in.Counts), read)
 	})
+	out.Saved = saved.SeqNo
+	return err
 }
 
-// update changes a release in the registry, again when somebody else changed
-// it in between.
-func (a *Ingest) update(ctx context.Context, rel Release, change func(*search.Release)) error {
+func (r Release) holder() search.Holder { return search.Holder{Source: r.Source, Owner: r.Owner} }
+
+func progress(checkpoint csvfile.Position, counts BatchCounts) search.Progress {
+	return search.Progress{Checkpoint: search.Position(checkpoint), Counts: search.Counts(counts)}
+}
+
+// stored reads a release. It fails with IndexGone when the registry lacks it or is an
+// older copy of the one that the ingest saw: the raw index is then as old.
+func (a *Ingest) stored(ctx context.Context, rel Release, saved int64) (search.Release, error) {
+	r, err := a.Search.Get(ctx, rel.Index, rel.Number)
+	var e *search.Error
+	if err == nil && r.SeqNo < saved || errors.As(err, &e) && e.Status == http.StatusNotFound && e.Kind == search.Refused {
+		err = indexGone("an older copy of the index %s was put back while release %d was being ingested", rel.Index, rel.Number)
+	}
+	return r, err
+}
+
+// update changes a release in the registry, and does so again when it was changed in
+// between. It returns the release as it then is. saved is as in stored.
+func (a *Ingest) update(ctx context.Context, rel Release, saved int64, change func(search.Release) (search.Release, error)) (search.Release, error) {
 	for {
-		r, err := a.Search.Get(ctx, rel.Index, rel.Number)
+		before, err := a.stored(ctx, rel, saved)
 		if err != nil {
-			return err
+			return before, err
 		}
-		before := r
-		change(&r)
-		if r == before {
-			return nil
+		after, err := change(before)
+		if err != nil || after == before {
+			return before, err
 		}
-		if _, err = a.Search.Save(ctx, rel.Index, r); !errors.Is(err, search.ErrConflict) {
-			return err
+		if after, err = a.Search.Save(ctx, rel.Index, after); !errors.Is(err, search.ErrConflict) {
+			return after, err
 		}
 	}
 }

@@ -28,12 +28,13 @@ import (
 // pipeline is a worker with an index, a schema and a namespace of its own.
 type pipeline struct {
 	*testing.T
-	index    string
-	database string
-	c        client.Client
-	es       *search.Client
-	db       *warehouse.DB
-	dir      string
+	index     string
+	database  string
+	namespace string
+	c         client.Client
+	es        *search.Client
+	db        *warehouse.DB
+	dir       string
 
 	lastProof client.WorkflowRun
 }
@@ -52,6 +53,7 @@ func startPipelineWith(t *testing.T, elasticsearch, index, database string, cfg 
 	t.Helper()
 	p := &pipeline{T: t, index: index, database: database, dir: t.TempDir()}
 	address, namespace := testenv.Temporal(t)
+	p.namespace = namespace
 	var err error
 	logger := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if p.c, err = client.Dial(client.Options{HostPort: address, Namespace: namespace, Identity: "worker", Logger: log.NewStructuredLogger(logger)}); err != nil {

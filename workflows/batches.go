@@ -113,7 +113,7 @@ func (r *ingestRun) startPlan(ctx workflow.Context) {
 		activities.PlanInput{
 			Release: r.state.Registered.Release, From: plan.End, Hash: plan.Hash, Last: r.state.Last, Identity: plan.Identity,
 			BatchRows: r.in.Options.BatchRows, Wait: waits && !apart, Growing: apart, Whole: r.state.Finish,
-			Checkpoint: r.state.Checkpoint, Counts: r.state.Counts,
+			Checkpoint: r.state.Checkpoint, Counts: r.state.Counts, Saved: plan.Saved,
 		})
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		var next activities.Planned

@@ -200,7 +200,7 @@ func (r *ingestRun) finish(ctx workflow.Context) (finished activities.Finished, 
 	err = workflow.ExecuteActivity(ingestStep(ctx, readTimeout, "Check and complete the release"), ingest.FinishRelease,
 		activities.FinishInput{
 			Release: r.state.Registered.Release, End: r.state.Checkpoint, Digest: r.state.Plan.Digest, Counts: r.state.Counts,
-			CanPlanOn: true, Whole: r.state.Finish,
+			CanPlanOn: true, Whole: r.state.Finish, Saved: r.state.Plan.Saved,
 		}).Get(ctx, &finished)
 	return finished, err
 }
@@ -210,13 +210,14 @@ func (r *ingestRun) register(ctx workflow.Context) error {
 	err := workflow.ExecuteActivity(ingestStep(ctx, readTimeout, "Register the release"), ingest.RegisterRelease,
 		activities.RegisterInput{
 			Index: r.in.Index, Source: r.in.Source, Follow: opt.Follow, NewRelease: opt.NewRelease && r.state.Restarts == 0,
+			Owner: fmt.Sprintf("%s/%d", workflow.GetInfo(ctx).WorkflowExecution.RunID, r.state.Restarts),
 		}).Get(ctx, &r.state.Registered)
 	if err != nil {
 		return err
 	}
 	reg := &r.state.Registered
 	r.state.Checkpoint, r.state.Counts = reg.From, reg.Counts
-	r.state.Plan = activities.Planned{End: reg.From, Hash: reg.Hash, Digest: reg.Digest, Size: reg.Size, Identity: reg.Identity}
+	r.state.Plan = activities.Planned{End: reg.From, Hash: reg.Hash, Digest: reg.Digest, Size: reg.Size, Identity: reg.Identity, Saved: reg.Saved}
 	r.show(ctx)
 	r.publish(ctx)
 	return nil
@@ -230,10 +231,12 @@ func (r *ingestRun) result(ctx workflow.Context, finished activities.Finished) I
 	}
 }
 
-// startsAgain tells whether the ingest begins a release anew: when the source or
-// the index is no longer the one it was bound to.
+// startsAgain reports whether the ingest registers its source again: when the source
+// or the index is no longer the one that the release was bound to, or when the release
+// is no longer the ingest's.
 func (r *ingestRun) startsAgain(err error) bool {
-	return isType(err, activities.ErrTypeSourceChanged) || isType(err, activities.ErrTypeIndexGone)
+	return isType(err, activities.ErrTypeSourceChanged) || isType(err, activities.ErrTypeIndexGone) ||
+		isType(err, activities.ErrTypeReleaseTaken)
 }
 
 func (r *ingestRun) startAgain(ctx workflow.Context, err error) {
@@ -266,7 +269,7 @@ func (r *ingestRun) closed(ctx workflow.Context, err error) error {
 			Release: r.state.Registered.Release, Failed: isType(err, activities.ErrTypeSourceChanged),
 			Checkpoint: r.state.Checkpoint, Counts: r.state.Counts,
 		}).Get(ctx, nil)
-	if closeErr != nil {
+	if closeErr != nil && !isType(closeErr, activities.ErrTypeReleaseTaken) {
 		workflow.GetLogger(ctx).Error("the registry does not know that the release ended", "error", closeErr)
 	}
 	return err

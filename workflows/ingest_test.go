@@ -34,7 +34,7 @@ type fakeSource struct {
 	plans     []activities.PlanInput
 	waits     int
 	onBatch   func(activities.BatchInput) error
-	onFinish  func() (more bool)
+	onFinish  func(activities.FinishInput) (activities.Finished, error)
 }
 
 func (s *fakeSource) register(_ context.Context, in activities.RegisterInput) (activities.Registered, error) {
@@ -42,8 +42,8 @@ func (s *fakeSource) register(_ context.Context, in activities.RegisterInput) (a
 	defer s.mu.Unlock()
 	s.releases++
 	return activities.Registered{
-		Release: activities.Release{Index: in.Index, IndexUUID: "uuid", Source: in.Source, Number: s.releases},
-		Hash:    []byte("state"), Size: s.rows,
+		Release: activities.Release{Index: in.Index, IndexUUID: "uuid", Source: in.Source, Number: s.releases, Owner: in.Owner},
+		Hash:    []byte("state"), Size: s.rows, Saved: 70,
 	}, nil
 }
 
@@ -51,7 +51,7 @@ func (s *fakeSource) plan(ctx context.Context, in activities.PlanInput) (activit
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.plans = append(s.plans, in)
-	out := activities.Planned{End: in.From, Hash: in.Hash, Size: s.rows, Digest: "digest"}
+	out := activities.Planned{End: in.From, Hash: in.Hash, Size: s.rows, Digest: "digest", Saved: in.Saved + 1}
 	for out.End.Row < s.rows && out.End.Row < in.From.Row+s.planRows {
 		n := min(s.batchRows, s.rows-out.End.Row)
 		rng := activities.Range{Offset: out.End.Offset, Length: n, FirstRow: out.End.Row + 1, Rows: int(n)}
@@ -92,8 +92,8 @@ func (s *fakeSource) index(_ context.Context, in activities.BatchInput) (activit
 
 func (s *fakeSource) finish(_ context.Context, in activities.FinishInput) (activities.Finished, error) {
 	s.finished = append(s.finished, in)
-	if s.onFinish != nil && s.onFinish() {
-		return activities.Finished{More: true}, nil
+	if s.onFinish != nil {
+		return s.onFinish(in)
 	}
 	return activities.Finished{Retired: 7}, nil
 }
@@ -271,6 +271,33 @@ func TestIngestBeginsTheNextReleaseWhenTheSourceChanges(t *testing.T) {
 	s.checkAllOnce(t)
 }
 
+// A refused completion registers again, with another token.
+func TestIngestRegistersAgainWhenItsReleaseIsTaken(t *testing.T) {
+	s := &fakeSource{rows: 100, planRows: 50, batchRows: 10}
+	env := ingestEnv(t, s)
+	s.onFinish = func(in activities.FinishInput) (activities.Finished, error) {
+		if in.Saved != 70+int64(len(s.plans)) {
+			t.Errorf("%d plans, the last one saved as %d", len(s.plans), in.Saved)
+		}
+		s.plans = nil
+		if in.Release.Number == 1 {
+			return activities.Finished{}, temporal.NewNonRetryableApplicationError("taken", activities.ErrTypeReleaseTaken, nil)
+		}
+		return activities.Finished{}, nil
+	}
+	env.ExecuteWorkflow(IngestWorkflow, testInput())
+	var r IngestResult
+	if err := env.GetWorkflowResult(&r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Release != 2 || len(s.finished) != 2 || s.finished[0].Release.Owner == s.finished[1].Release.Owner {
+		t.Errorf("result %+v, finished %+v", r, s.finished)
+	}
+	if len(s.closed) != 1 || s.closed[0].Failed {
+		t.Errorf("closed %+v", s.closed)
+	}
+}
+
 func TestIngestKeepsItsCheckpointWhenCancelled(t *testing.T) {
 	s := &fakeSource{rows: 100, planRows: 100, batchRows: 10}
 	env := ingestEnv(t, s)
@@ -425,12 +452,12 @@ func TestIngestFollowsUntilFinish(t *testing.T) {
 
 func TestIngestPlansOnWhenTheSourceHasGrownAtItsEnd(t *testing.T) {
 	s := &fakeSource{rows: 30, planRows: 100, batchRows: 10}
-	s.onFinish = func() bool {
+	s.onFinish = func(activities.FinishInput) (activities.Finished, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		grown := s.rows == 30
 		s.rows = 45
-		return grown
+		return activities.Finished{More: grown}, nil
 	}
 	env := ingestEnv(t, s)
 	env.ExecuteWorkflow(IngestWorkflow, testInput())

@@ -7,65 +7,12 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"covidpipeline/internal/covid"
 )
 
 // ErrConflict means that a release was changed by someone else since it was read.
 var ErrConflict = errors.New("the release was changed meanwhile; read it again")
-
-// The states of a release.
-const (
-	StateRunning   = "running"
-	StateCompleted = "completed"
-	StateFailed    = "failed"
-	StateCancelled = "cancelled"
-)
-
-// Release is one published state of a source, as the registry holds it.
-type Release struct {
-	Number     int64      `json:"number"`
-	Source     string     `json:"source"`     // URI
-	IndexUUID  string     `json:"index_uuid"` // of the raw index that it was written to
-	Registered time.Time  `json:"registered"`
-	State      string     `json:"state"`
-	Follow     bool       `json:"follow"`
-	Read       Extent     `json:"read"`
-	Checkpoint Position   `json:"checkpoint"` // every batch before it is done
-	Counts     Counts     `json:"counts"`
-	Retired    int64      `json:"retired"` // documents that this release retired
-	FinishedAt *time.Time `json:"finished_at,omitempty"`
-
-	// SeqNo and PrimaryTerm say which state of the registry's document was read;
-	// Save compares them.
-	SeqNo       int64 `json:"-"`
-	PrimaryTerm int64 `json:"-"`
-}
-
-// Extent is what has been read of a source.
-type Extent struct {
-	Length      int64  `json:"length"` // bytes
-	Digest      string `json:"digest"` // of those bytes
-	Rows        int64  `json:"rows"`
-	AtRecordEnd bool   `json:"at_record_end"` // the last byte ended a record
-}
-
-// Position is a place between two records of a source.
-type Position struct {
-	Offset int64 `json:"offset"` // bytes before it
-	Row    int64 `json:"row"`    // rows before it
-}
-
-// Counts are the counters of an ingest. They are progress, not proof: an answer
-// that was lost leaves unknown which of them its items belong to.
-type Counts struct {
-	Rows         int64 `json:"rows"`
-	Written      int64 `json:"written"`
-	AlreadyThere int64 `json:"already_there"`
-	Superseded   int64 `json:"superseded"`
-	Quarantined  int64 `json:"quarantined"`
-}
 
 // Newest gives the release of a source with the highest number, or nil when the
 // source has none.

@@ -21,11 +21,7 @@ const idlePasses = 3
 // After each request progress is called with the number of documents dealt with.
 func (c *Client) Retire(ctx context.Context, index, source string, release int64, progress func(done int64)) (retired int64, err error) {
 	const op = "retire documents"
-	filters := []object{
-		{"term": object{fieldSource: source}},
-		{"range": object{fieldRelease: object{"lt": release}}},
-		{"bool": object{"must_not": object{"exists": object{"field": fieldRetired}}}},
-	}
+	filters := liveBefore(source, release)
 	// What others write meanwhile shows only at the next refresh: so until a pass
 	// finds nothing.
 	done, idle := int64(0), 0
@@ -49,6 +45,26 @@ func (c *Client) Retire(ctx context.Context, index, source string, release int64
 	return c.count(ctx, op, "/"+index, "", []object{
 		{"term": object{fieldSource: source}}, {"term": object{fieldRetired: release}},
 	})
+}
+
+// CountLeft counts the live documents of a source that releases before the given one
+// wrote: a late bulk request writes some when those were retired already.
+func (c *Client) CountLeft(ctx context.Context, index, source string, release int64) (int64, error) {
+	const op = "count documents of older releases"
+	if err := c.Refresh(ctx, index); err != nil {
+		return 0, fmt.Errorf("%s: %w", op, err)
+	}
+	return c.count(ctx, op, "/"+index, "", liveBefore(source, release))
+}
+
+// liveBefore matches the live documents of a source that releases before the given
+// one wrote.
+func liveBefore(source string, release int64) []object {
+	return []object{
+		{"term": object{fieldSource: source}},
+		{"range": object{fieldRelease: object{"lt": release}}},
+		{"bool": object{"must_not": object{"exists": object{"field": fieldRetired}}}},
+	}
 }
 
 // retirePass retires every document that matches, as of a refresh at its

@@ -3,6 +3,7 @@ package search
 import (
 	"context"
 	"strconv"
+	"strings"
 )
 
 // IndexState is what a reader must know of an index to read on where it stopped.
@@ -19,6 +20,15 @@ type ShardState struct {
 	// GlobalCheckpoint is the number up to which every operation is done for good;
 	// -1 when there was none.
 	GlobalCheckpoint int64
+}
+
+// History returns the history UUIDs of all shards as one text.
+func (s IndexState) History() string {
+	uuids := make([]string, len(s.Shards))
+	for i, shard := range s.Shards {
+		uuids[i] = shard.HistoryUUID
+	}
+	return strings.Join(uuids, ",")
 }
 
 // IndexState reads the state of every primary shard. It is Unavailable when one
