@@ -113,20 +113,20 @@ func (a *Ingest) hasGrown(ctx context.Context, in FinishInput) (bool, error) {
 	if err != nil || info.Size <= in.End.Offset {
 		return !rested, err
 	}
-	r, err := a.Search.Get(ctx, in.Release.Index, in.Release.Number)
+	r, err := a.stored(ctx, in.Release, in.Saved)
 	if err == nil {
-		err = goesOnBehindARecord(r, in.End, info.Size)
+		err = continuesARecord(r)
 	}
 	return true, err
 }
 
-// goesOnBehindARecord fails when bytes have come behind a last line that had no end
-// and was read as a record: it may be another record now.
-func goesOnBehindARecord(r search.Release, end Position, size int64) error {
-	if r.Read.Length == end.Offset && !r.Read.AtRecordEnd && size > end.Offset {
-		return fmt.Errorf("%w: %s went on behind its last line, which had no end", csvfile.ErrChanged, r.Source)
+// continuesARecord fails when bytes behind what was read of a source may have made
+// another record of one that was read: its last line had no end, or quotes were open.
+func continuesARecord(r search.Release) error {
+	if r.Read.AtRecordEnd {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w: %s went on behind a record that had no end", csvfile.ErrChanged, r.Source)
 }
 
 // CloseInput ends a release before its end.

@@ -187,7 +187,10 @@ func TestAReleaseWithAnOpenRecordInItIsNotContinued(t *testing.T) {
 	if first.EndOfSource {
 		t.Fatal("one plan holds all: the test needs two")
 	}
-	second := i.plan(r, first.End, first.Hash)
+	second := call[Planned](i, i.a.PlanBatches, PlanInput{
+		Release: r.Release, From: first.End, Hash: first.Hash, Identity: r.Identity, BatchRows: 1,
+		Last: &first.Ranges[len(first.Ranges)-1],
+	})
 	call[Finished](i, i.a.FinishRelease, FinishInput{Release: r.Release, End: second.End, Digest: second.Digest})
 	i.write(append(lines, "x\",,,,,,,,,,,\n")...)
 	if again := i.register(); again.Release.Number != 2 || again.Continued {
