@@ -49,7 +49,10 @@ type Planned struct {
 	Identity    string           `json:"identity"`
 	Size        int64            `json:"size"` // bytes of the source now
 	AtRecordEnd bool             `json:"atRecordEnd"`
-	EndOfSource bool             `json:"endOfSource"` // there is no more, now
+	// longest is the most bytes that the values of a record of Ranges take in a
+	// document.
+	longest     int64
+	EndOfSource bool `json:"endOfSource"` // there is no more, now
 }
 
 // PlanBatches reads ahead and cuts the next ranges, and keeps in the registry
@@ -130,6 +133,7 @@ func (a *Ingest) cut(in PlanInput, out *Planned) error {
 		return err
 	}
 	out.Ranges, out.End, out.AtRecordEnd, out.EndOfSource = plan.Ranges, plan.End, plan.AtRecordEnd, !plan.More
+	out.longest = plan.Longest
 	return nil
 }
 
@@ -211,6 +215,10 @@ func (a *Ingest) keep(ctx context.Context, in PlanInput, out Planned) error {
 	return a.update(ctx, in.Release, func(r *search.Release) {
 		r.Checkpoint = search.Position(in.Checkpoint)
 		r.Counts = search.Counts(in.Counts)
+		// A release that an earlier version began stays one of unknown records.
+		if len(out.Ranges) > 0 && (r.Longest > 0 || r.Read.Length == 0) {
+			r.Longest = max(r.Longest, out.longest, 1)
+		}
 		// What an earlier ingest of this release read beyond is not forgotten: its
 		// rows may be indexed.
 		if out.End.Offset > in.From.Offset && out.End.Offset >= r.Read.Length {

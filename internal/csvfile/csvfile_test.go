@@ -127,7 +127,10 @@ func TestRecords(t *testing.T) {
 		"a quote as the last byte":     {good + "\n" + `1,2,"`, []string{good, `!1,2,"`}},
 		"over 1 MiB":                   {good + "\n" + record13(long) + "\n" + good + "\n", []string{good, "!" + record13(long)[:MaxRecord], good}},
 		"over 1 MiB at the end":        {good + "\n" + record13(long+long+long), []string{good, "!" + record13(long + long)[:MaxRecord]}},
-		"just 1 MiB":                   {record13(long[:MaxRecord-len(record13(""))]) + "\r\n" + good, []string{record13(long[:MaxRecord-len(record13(""))]), good}},
+		"just 1 MiB":                   {record13(long[:MaxRecord-len(record13(""))]) + "\r\n" + good, []string{"!" + record13(long[:MaxRecord-len(record13(""))]), good}},
+		"a field of 64 kB":             {record13(long[:covid.MaxField]) + "\n" + good, []string{record13(long[:covid.MaxField]), good}},
+		"a field over 64 kB":           {record13(long[:covid.MaxField+1]) + "\n" + good, []string{"!" + record13(long[:covid.MaxField+1]), good}},
+		"64 kB in quotes":              {record13(`"`+long[:covid.MaxField-1]+`"""`) + "\n" + good, []string{record13(`"` + long[:covid.MaxField-1] + `"""`), good}},
 		"quotes over 1 MiB":            {record13("\"a\n"+long+"\"") + "\n" + good, []string{"!" + record13("\"a\n")[:len(record13("\"a"))-len(",1,04005,USA,United States,US,2,3")], "!" + long, good}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -403,4 +406,30 @@ func TestSmallReadsGiveTheSame(t *testing.T) {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	scanAll(t, source, Position{}, p)
+}
+
+// Longest is what a document's values take, of the sound records alone.
+func TestLongestRecordOfAPlan(t *testing.T) {
+	long := strings.Repeat("y", 2000)
+	beside := int64(len(record13("")) - (covid.NumFields - 1)) // without the commas
+	for name, c := range map[string]struct {
+		source string
+		want   int64
+	}{
+		"nothing":                 {"", 0},
+		"short records":           {record13("x") + "\n" + record13("xyz") + "\n" + record13("x"), int64(len(record13("xyz\n")))},
+		"a long one":              {record13("x") + "\n" + record13(long) + "\n" + record13("x"), beside + 2000},
+		"what JSON escapes":       {record13(`"`+strings.Repeat("\x01\\\"\"\n", 500)+`"`) + "\n", beside + 500*(6+2+2+6)},
+		"unusable":                {record13(long+"\x00") + "\n" + record13("x") + "\n", int64(len(record13("x\n")))},
+		"too many fields":         {record13(long) + ",\n", 0},
+		"a field over 64 kB":      {record13(strings.Repeat("y", covid.MaxField+1)) + "\n", 0},
+		"over 1 MiB":              {record13(strings.Repeat("y", MaxRecord)) + "\n", 0},
+		"a long one that is open": {record13("x") + "\n" + record13(long), int64(len(record13("x\n")))},
+		"the longest comes first": {record13(long+"y") + "\n" + record13(long) + "\n", beside + 2001},
+	} {
+		p, err := Cut(strings.NewReader(c.source), Position{}, sha256.New(), Limits{Rows: 1, Final: name != "a long one that is open"})
+		if err != nil || p.Longest != c.want {
+			t.Errorf("%s: %d, want %d, %v", name, p.Longest, c.want, err)
+		}
+	}
 }

@@ -25,16 +25,20 @@ const (
 
 // Release is one published state of a source, as the registry holds it.
 type Release struct {
-	Number     int64      `json:"number"`
-	Source     string     `json:"source"`     // URI
-	IndexUUID  string     `json:"index_uuid"` // of the raw index that it was written to
-	Registered time.Time  `json:"registered"`
-	State      string     `json:"state"`
-	Follow     bool       `json:"follow"`
-	Read       Extent     `json:"read"`
-	Checkpoint Position   `json:"checkpoint"` // every batch before it is done
-	Counts     Counts     `json:"counts"`
-	Retired    int64      `json:"retired"` // documents that this release retired
+	Number     int64     `json:"number"`
+	Source     string    `json:"source"`     // URI
+	IndexUUID  string    `json:"index_uuid"` // of the raw index that it was written to
+	Registered time.Time `json:"registered"`
+	State      string    `json:"state"`
+	Follow     bool      `json:"follow"`
+	Read       Extent    `json:"read"`
+	Checkpoint Position  `json:"checkpoint"` // every batch before it is done
+	Counts     Counts    `json:"counts"`
+	Retired    int64     `json:"retired"` // documents that this release retired
+	// Longest is the most bytes that the values of one of its records take in a
+	// document. It never decreases and is stored before the record is indexed; 0 is
+	// unknown, of releases of earlier versions.
+	Longest    int64      `json:"longest,omitempty"`
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
 
 	// SeqNo and PrimaryTerm say which state of the registry's document was read;
@@ -103,6 +107,37 @@ func (c *Client) All(ctx context.Context, index string) ([]Release, error) {
 			return releases, nil
 		}
 	}
+}
+
+// documentRoom is more than what stands beside the values of a document in an
+// answer, in bytes: the names of its fields, of those that are not indexed and of
+// the index, and what Elasticsearch says of it.
+const documentRoom = 1 << 10
+
+// PageDocs returns how many documents of a raw index one search may ask for, so
+// that the answer has at most 16 MiB: by the longest record of all releases that
+// have been planned by now. It is 0 where that is not known of every release.
+func (c *Client) PageDocs(ctx context.Context, index string) (int, error) {
+	releases, err := c.All(ctx, index)
+	if KindOf(err) == IndexGone {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	longest := int64(0)
+	for _, r := range releases {
+		switch {
+		case r.Longest > 0:
+			longest = max(longest, r.Longest+int64(len(encode(r.Source)))+documentRoom)
+		case r.Read.Length > 0: // otherwise nothing of it is indexed
+			return 0, nil
+		}
+	}
+	if longest == 0 {
+		return 0, nil
+	}
+	return int(max(min(pageBytes/longest, maxPage), 1)), nil
 }
 
 // Get gives a release by its number, as it is now.
