@@ -48,8 +48,8 @@ const (
 	// maxPage is index.max_result_window, the most that a search may ask for.
 	maxPage = 10_000
 	// firstUnknown is the first page of documents of unknown length, which may have
-	// 1 MiB each, maxUnknown the largest.
-	firstUnknown, maxUnknown = 16, 1000
+	// 1 MiB each; maxUnknown is the largest, should such documents follow short ones.
+	firstUnknown, maxUnknown = 16, 250
 	// growth is how many times larger than a small page the next one is, if an
 	// answer so much longer would fit.
 	growth = 4

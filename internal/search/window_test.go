@@ -1,8 +1,12 @@
 package search
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -139,9 +143,21 @@ func TestWindowOfHugeDocuments(t *testing.T) {
 	if err := c.Refresh(t.Context(), index); err != nil {
 		t.Fatal(err)
 	}
+	through := proxy(t, func(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+		body, err := io.ReadAll(r.Body)
+		var asked struct{ Size int }
+		if err == nil {
+			err = json.Unmarshal(body, &asked)
+		}
+		if err != nil || asked.Size > firstUnknown {
+			t.Errorf("a search for %d documents: %v", asked.Size, err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		return false
+	})
 	got, windows := 0, 0
 	for from := int64(-1); from < docs-1; windows++ {
-		w, err := c.ReadWindow(t.Context(), index, WindowQuery{From: from, UpTo: docs - 1, Max: 256})
+		w, err := through.ReadWindow(t.Context(), index, WindowQuery{From: from, UpTo: docs - 1, Max: 10_000})
 		if err != nil {
 			t.Fatal(err)
 		}
