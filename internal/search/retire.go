@@ -3,6 +3,8 @@ package search
 import (
 	"context"
 	"fmt"
+
+	"covidpipeline/internal/covid"
 )
 
 // retirePage is how many documents are retired in one request.
@@ -76,8 +78,9 @@ func (c *Client) retirePass(ctx context.Context, op, index string, release int64
 			body.Reset()
 			err = eachHit(op, w.Body, func(h *hit) error {
 				// What was routed elsewhere is not of this pipeline, and its id may be
-				// that of a document that is.
-				if h.routing == "" && h.source != "" {
+				// that of a document that is. Nor is a document of an older release whose
+				// version is above all of them: the ETL sets it aside.
+				if h.routing == "" && h.source != "" && covid.Version(h.version) < covid.NewVersion(release, 0) {
 					body.addRetired(h.id, release, w.Body[h.start:h.start+len(h.source)])
 				}
 				return nil
