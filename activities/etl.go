@@ -37,7 +37,7 @@ const (
 )
 
 // windowDocs is the highest number of documents of a window: what one search
-// gives at most (index.max_result_window).
+// returns at most (index.max_result_window).
 const windowDocs = 10_000
 
 // PlanExtractInput asks what a run has to load.
@@ -52,6 +52,8 @@ type ExtractPlan struct {
 	Rescan     string      `json:"rescan,omitempty"` // why everything is read again
 	Shards     []ShardPlan `json:"shards"`
 	Planned    int64       `json:"planned"` // documents to read, as far as can be known
+	// Page is how many documents one search may ask for; 0 is unknown.
+	Page int `json:"page,omitempty"`
 }
 
 // ShardPlan is the part of one shard: sequence numbers (From, UpTo].
@@ -88,7 +90,12 @@ func (a *ETL) planExtract(ctx context.Context, in PlanExtractInput) (ExtractPlan
 	if err := a.Search.Refresh(ctx, in.Index); err != nil {
 		return ExtractPlan{}, err
 	}
-	out := ExtractPlan{Generation: cursor.Generation}
+	// What can be read up to the checkpoints was planned, and so measured, before.
+	page, err := a.Search.PageDocs(ctx, in.Index)
+	if err != nil {
+		return ExtractPlan{}, err
+	}
+	out := ExtractPlan{Generation: cursor.Generation, Page: page}
 	out.Rescan, err = a.rescanReason(ctx, in.Index, state, cursor, found)
 	if err != nil {
 		return ExtractPlan{}, err
@@ -198,13 +205,14 @@ type WindowInput struct {
 	Shard int    `json:"shard"`
 	From  int64  `json:"from"`
 	UpTo  int64  `json:"upTo"`
+	Page  int    `json:"page,omitempty"` // of the plan
 }
 
 // Extracted is a staged window: sequence numbers (From, To].
 type Extracted struct {
 	To   int64            `json:"to"`
 	Docs int64            `json:"docs"`
-	Last warehouse.Anchor `json:"last"` // its last document
+	Last warehouse.Anchor `json:"last"` // its last document that can be looked up again
 }
 
 // Extract stages the documents of the next window of a shard, as Elasticsearch
@@ -216,7 +224,7 @@ func (a *ETL) Extract(ctx context.Context, in WindowInput) (Extracted, error) {
 }
 
 func (a *ETL) extract(ctx context.Context, in WindowInput) (Extracted, error) {
-	w, err := a.Search.ReadWindow(ctx, in.Index, search.WindowQuery{Shard: in.Shard, From: in.From, UpTo: in.UpTo, Max: windowDocs})
+	w, err := a.Search.ReadWindow(ctx, in.Index, search.WindowQuery{Shard: in.Shard, From: in.From, UpTo: in.UpTo, Max: windowDocs, Page: in.Page})
 	if err != nil {
 		return Extracted{}, err
 	}

@@ -54,6 +54,9 @@ type Planned struct {
 	// it; 0 is unknown. A lower one later shows that an older copy of the registry,
 	// and so of the raw index, was put back.
 	Saved int64 `json:"saved,omitempty"`
+	// longest is the most bytes that the values of a record of Ranges take in a
+	// document.
+	longest int64
 }
 
 // PlanBatches reads ahead and cuts the next ranges, and keeps in the registry
@@ -167,6 +170,7 @@ func (a *Ingest) cut(in PlanInput, out *Planned, final bool) error {
 		return err
 	}
 	out.Ranges, out.End, out.AtRecordEnd, out.EndOfSource = plan.Ranges, plan.End, plan.AtRecordEnd, !plan.More && (final || in.Wait || in.Growing)
+	out.longest = plan.Longest
 	return nil
 }
 
@@ -240,7 +244,12 @@ func (a *Ingest) keep(ctx context.Context, in PlanInput, out *Planned) error {
 		if err := sameAsRead(ctx, in, *out, r); err != nil {
 			return r, err
 		}
-		return r.Plan(in.Release.holder(), progress(in.Checkpoint, in.Counts), read)
+		next, err := r.Plan(in.Release.holder(), progress(in.Checkpoint, in.Counts), read)
+		// A release that an earlier version began stays one of unknown records.
+		if err == nil && len(out.Ranges) > 0 && (r.Longest > 0 || r.Read.Length == 0) {
+			next.Longest = max(r.Longest, out.longest, 1)
+		}
+		return next, err
 	})
 	out.Saved = saved.SeqNo
 	return err

@@ -209,9 +209,13 @@ func (c *comparing) readRaw(ctx context.Context) error {
 	if err := c.Search.Refresh(ctx, c.in.Index); err != nil {
 		return err
 	}
+	page, err := c.Search.PageDocs(ctx, c.in.Index)
+	if err != nil {
+		return err
+	}
 	for _, s := range c.in.Snapshot.Shards {
 		for from := int64(-1); from < s.UpTo; {
-			w, err := c.Search.ReadWindow(ctx, c.in.Index, search.WindowQuery{Shard: s.Shard, From: from, UpTo: s.UpTo, Max: windowDocs})
+			w, err := c.Search.ReadWindow(ctx, c.in.Index, search.WindowQuery{Shard: s.Shard, From: from, UpTo: s.UpTo, Max: windowDocs, Page: page})
 			if err != nil {
 				return err
 			}

@@ -71,7 +71,7 @@ func (r *etlRun) prepare(ctx workflow.Context, i int, from, upTo int64) (shardWi
 	for {
 		w := shardWindow{from: from}
 		err := workflow.ExecuteActivity(etlStep(ctx, extractRetry, fmt.Sprintf("Shard %d: extract behind %d", shard, from)), etl.Extract,
-			activities.WindowInput{Index: r.in.Index, Run: r.Plan.Run, Shard: shard, From: from, UpTo: upTo}).Get(ctx, &w.Extracted)
+			activities.WindowInput{Index: r.in.Index, Run: r.Plan.Run, Shard: shard, From: from, UpTo: upTo, Page: r.Plan.Page}).Get(ctx, &w.Extracted)
 		if err != nil {
 			return w, err
 		}

@@ -14,6 +14,11 @@ import (
 // PostgreSQL refuses an index entry of more than 2,704 bytes.
 const MaxKeyField = 1024
 
+// MaxField is the longest that any other field may be, in bytes as it stood. With
+// MaxKeyField it bounds a raw document, and so what a page of them takes of
+// Elasticsearch's memory.
+const MaxField = 64 << 10
+
 // keyFields are the fields of the key, in the order in which they are hashed.
 // COUNTRY_SHORT_NAME is one of them because 3,123 rows of the real file have
 // blank codes and differ in nothing else.
@@ -30,6 +35,17 @@ func KeyProblem(f *Fields) string {
 	for _, i := range [...]int{FieldDate, FieldCountry} {
 		if len(bytes.TrimSpace(f[i])) == 0 {
 			return Columns[i] + " is blank"
+		}
+	}
+	return ""
+}
+
+// SizeProblem returns the reason why a record is too large for the pipeline, naming
+// the column, or "". KeyProblem judges the fields of the key.
+func SizeProblem(f *Fields) string {
+	for i := range f {
+		if len(f[i]) > MaxField {
+			return Columns[i] + " is over 64 kB"
 		}
 	}
 	return ""

@@ -222,6 +222,25 @@ func TestKeyProblem(t *testing.T) {
 	}
 }
 
+func TestSizeProblem(t *testing.T) {
+	t.Parallel()
+	full := strings.Repeat("x", MaxField)
+	sound := func() *Fields { return keyed("2022-04-29", "Namibia", "", "", "", "") }
+	for _, tt := range []struct {
+		fields *Fields
+		want   string
+	}{
+		{sound(), ""},
+		{with(sound(), FieldContinent, full), ""},
+		{with(sound(), FieldContinent, full+"x"), "CONTINENT_NAME is over 64 kB"},
+		{with(sound(), FieldTotalDeaths, full+"x"), "PEOPLE_DEATH_COUNT is over 64 kB"},
+	} {
+		if got := SizeProblem(tt.fields); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
 func FuzzKey(f *testing.F) {
 	f.Add("2022-04-29", "United States", "New Mexico", "Doña Ana")
 	f.Add(" 2022-04-29", "KOREA,  NORTH", "", "\xff\xfe")

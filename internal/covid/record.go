@@ -90,6 +90,12 @@ func (d *Document) VersionProblem() string {
 	return ""
 }
 
+// RetiredByPipeline reports whether the document has exactly the version with which
+// the pipeline retires one: whatever else is in it, no record stands behind it.
+func (d *Document) RetiredByPipeline() bool {
+	return d.Retired && 0 < d.RetiredBy && d.Release < d.RetiredBy && d.RetiredBy <= MaxRelease && d.Version == NewVersion(d.RetiredBy, 0)
+}
+
 // Date is a calendar day, in days since 1970-01-01.
 type Date int32
 

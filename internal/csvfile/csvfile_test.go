@@ -127,7 +127,10 @@ func TestRecords(t *testing.T) {
 		"a quote as the last byte":     {good + "\n" + `1,2,"`, []string{good, `!1,2,"`}},
 		"over 1 MiB":                   {good + "\n" + record13(long) + "\n" + good + "\n", []string{good, "!" + record13(long)[:MaxRecord], good}},
 		"over 1 MiB at the end":        {good + "\n" + record13(long+long+long), []string{good, "!" + record13(long + long)[:MaxRecord]}},
-		"just 1 MiB":                   {record13(long[:MaxRecord-len(record13(""))]) + "\r\n" + good, []string{record13(long[:MaxRecord-len(record13(""))]), good}},
+		"just 1 MiB":                   {record13(long[:MaxRecord-len(record13(""))]) + "\r\n" + good, []string{"!" + record13(long[:MaxRecord-len(record13(""))]), good}},
+		"a field of 64 kB":             {record13(long[:covid.MaxField]) + "\n" + good, []string{record13(long[:covid.MaxField]), good}},
+		"a field over 64 kB":           {record13(long[:covid.MaxField+1]) + "\n" + good, []string{"!" + record13(long[:covid.MaxField+1]), good}},
+		"64 kB in quotes":              {record13(`"`+long[:covid.MaxField-1]+`"""`) + "\n" + good, []string{record13(`"` + long[:covid.MaxField-1] + `"""`), good}},
 		"quotes over 1 MiB":            {record13("\"a\n"+long+"\"") + "\n" + good, []string{"!" + record13("\"a\n")[:len(record13("\"a"))-len(",1,04005,USA,United States,US,2,3")], "!" + long, good}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+
+	"covidpipeline/internal/covid"
 )
 
 // Limits bound a plan. A limit of 0 is none, but for Bytes.
@@ -27,7 +29,16 @@ type Plan struct {
 	// plan that goes on behind one where it is false cannot make it true again.
 	AtRecordEnd bool `json:"atRecordEnd"`
 	More        bool `json:"more"` // Limits.Ranges ended the plan, the source goes on
+	// Longest bounds the bytes that the values of one of the plan's sound records
+	// take in a document: of a record over countFrom bytes, those of its values as
+	// JSON; of a shorter one, its length.
+	Longest int64 `json:"longest,omitempty"`
 }
+
+// countFrom is how long a record must be for its values to be counted one by one:
+// a file has few of them. JSON makes at most six bytes of one, so that a shorter
+// record takes at most 3 kB.
+const countFrom = 512
 
 // Cut reads a source from a position on and cuts it into ranges: r begins at
 // from.Offset. Every byte from there to the plan's end is in exactly one range,
@@ -56,6 +67,7 @@ type cutter struct {
 	own, running hash.Hash
 	plan         Plan
 	open         Range // the range that is being filled
+	judge        Scanner
 }
 
 func (c *cutter) cut() error {
@@ -83,11 +95,43 @@ func (c *cutter) cut() error {
 		}
 		if !rec.empty {
 			c.open.Rows++
+			c.measure(rec)
 		}
 		c.in.pos += rec.size
 		c.open.Length += int64(rec.size)
 		c.plan.AtRecordEnd = c.plan.AtRecordEnd && !rec.open
 	}
+}
+
+// measure keeps the length of a record, which begins at c.in.pos, if it is the
+// longest. One that a Scanner calls unusable becomes no document: a damaged file
+// must not look like one of long records.
+func (c *cutter) measure(rec record) {
+	longest := int64(rec.size)
+	if longest > countFrom {
+		c.judge.raw = content(c.in.buf[c.in.pos : c.in.pos+rec.size])
+		if c.judge.judge(rec.plain) != "" {
+			return
+		}
+		longest = jsonLength(&c.judge.fields)
+	}
+	c.plan.Longest = max(c.plan.Longest, longest)
+}
+
+// jsonLength returns the bytes of the values of a record in a document.
+func jsonLength(f *covid.Fields) (n int64) {
+	for _, value := range f {
+		n += int64(len(value))
+		for _, b := range value {
+			switch {
+			case b < ' ':
+				n += 5
+			case b == '"' || b == '\\':
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // full tells whether the open range has no room for the record. Empty lines

@@ -121,6 +121,9 @@ func describe(raw, problem string) string {
 	return fmt.Sprintf("%d %s", len(raw), problem)
 }
 
+// problemLongField is that of a whole record of MaxRecord bytes.
+const problemLongField = "DATA_SOURCE_NAME is over 64 kB"
+
 func expectedAround(name, body string, size int, followed bool) []string {
 	good := describe(record13("x"), "")
 	want := []string{good}
@@ -136,7 +139,7 @@ func expectedAround(name, body string, size int, followed bool) []string {
 	case size > MaxRecord:
 		want = append(want, fmt.Sprintf("%d %s", MaxRecord, problemOverlong))
 	default:
-		want = append(want, describe(body, ""))
+		want = append(want, describe(body, problemLongField))
 	}
 	if followed {
 		want = append(want, good)

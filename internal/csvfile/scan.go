@@ -101,7 +101,11 @@ func (s *Scanner) judge(plain bool) string {
 	if n != covid.NumFields {
 		return fmt.Sprintf("%d fields, not %d", n, covid.NumFields)
 	}
-	return covid.KeyProblem(&s.fields)
+	problem := covid.KeyProblem(&s.fields)
+	if problem == "" && len(s.raw) > covid.MaxField {
+		problem = covid.SizeProblem(&s.fields)
+	}
+	return problem
 }
 
 // splitPlain sets the fields of a record without quotes and gives their number.

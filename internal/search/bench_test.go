@@ -106,13 +106,17 @@ func BenchmarkReadWindow(b *testing.B) {
 	if err := c.Refresh(b.Context(), index); err != nil {
 		b.Fatal(err)
 	}
-	for _, parse := range []bool{false, true} {
-		b.Run(fmt.Sprint("parse=", parse), func(b *testing.B) {
+	for _, test := range []struct {
+		parse bool
+		page  int
+	}{{false, 10000}, {true, 10000}, {true, 0}} {
+		parse, page := test.parse, test.page
+		b.Run(fmt.Sprintf("parse=%t,page=%d", parse, page), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				n := 0
 				for from := int64(-1); from < docs-1; {
-					w, err := c.ReadWindow(b.Context(), index, WindowQuery{From: from, UpTo: docs - 1, Max: 10000})
+					w, err := c.ReadWindow(b.Context(), index, WindowQuery{From: from, UpTo: docs - 1, Max: 10000, Page: page})
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -1,7 +1,9 @@
 package search
 
 import (
+	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -105,15 +107,29 @@ func (b *Body) AddQuarantine(index string, q *Quarantined) {
 }
 
 // addRetired adds a raw document again, marked as retired. The source is the
-// document as it is stored, and not retired.
+// document as it is stored, and not retired. It may be another program's, with any
+// id, on several lines, or with a null that says that it is not retired.
 func (b *Body) addRetired(id string, release int64, source []byte) {
-	b.addAction("", append(b.key[:0], id...), int64(covid.NewVersion(release, 0)))
+	b.addAction("", appendEscaped(b.key[:0], []byte(id)), int64(covid.NewVersion(release, 0)))
+	if bytes.ContainsAny(source, "\n\r") || bytes.Contains(source, []byte(`"`+fieldRetired+`"`)) {
+		source = withoutRetired(source)
+	}
 	end := len(source) - 1 // a document ends in a brace
 	buf := append(b.buf, source[:end]...)
 	buf = append(buf, `,"`+fieldRetired+`":`...)
 	buf = strconv.AppendInt(buf, release, 10)
 	b.buf = append(buf, "}\n"...)
 	b.endItem(false)
+}
+
+// withoutRetired returns a document on one line and without the field retired.
+func withoutRetired(source []byte) []byte {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(source, &fields); err != nil {
+		return source // Elasticsearch refuses it as it is
+	}
+	delete(fields, fieldRetired)
+	return encode(fields)
 }
 
 // addAction adds the line before a document. The index of the request is meant

@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"strings"
 
 	"covidpipeline/internal/covid"
 )
@@ -11,24 +12,40 @@ import (
 // of body. d is overwritten by the next document; its strings stay good.
 //
 // A document that is not one of AddRecord's, or that was changed since, has a
-// Problem; its Key is covid.ForeignKey where its id is no key. An answer that is not
-// whole is Malformed. An error of each ends the decoding and is returned as it is.
+// Problem, until the pipeline retires it; its Key is covid.ForeignKey where its id
+// does not lead to it. An answer that is not whole is Malformed. An error of each
+// ends the decoding and is returned as it is.
 func ParseWindow(body []byte, each func(d *covid.Document, raw []byte, seqNo int64) error) error {
 	const op = "parse window"
 	var d covid.Document
 	registered := knownDate{}
 	return eachHit(op, body, func(h *hit) error {
 		d = covid.Document{Version: covid.Version(h.version)}
-		problem := parseDocument(h.source, &d, &registered)
+		problem := tooLongToRead
+		if h.source != "" {
+			problem = parseDocument(h.source, &d, &registered)
+		}
 		var err error
 		if d.Key, err = covid.ParseID(h.id); err != nil {
-			d.Key, d.Problem = covid.ForeignKey(h.id), err.Error()
-		} else if d.Problem = problem; problem == "" {
-			d.Problem = d.VersionProblem()
+			d.Key, problem = covid.ForeignKey(h.id), err.Error()
+		}
+		if h.routing != "" {
+			// Another document may have its id in the shard that the id leads to.
+			d.Key = covid.ForeignKey(h.id + " routed by " + h.routing)
+			problem = fmt.Sprintf("it was routed by %q", shorten(h.routing))
+		}
+		if problem == "" {
+			problem = d.VersionProblem()
+		}
+		if problem != "" && !d.RetiredByPipeline() {
+			d.Problem = problem
 		}
 		return each(&d, body[h.start:h.start+len(h.source)], h.seqNo)
 	})
 }
+
+// tooLongToRead is the problem of a document that no answer can hold.
+const tooLongToRead = "it is over 64 MiB, too long to be read"
 
 // ParseDocument decodes one raw document as it is stored, the raw of ParseWindow.
 // Its Key and Version are not in it and stay zero.
@@ -40,10 +57,18 @@ func ParseDocument(source []byte) (covid.Document, error) {
 	return d, nil
 }
 
-// eachHit calls each for every hit of a search of one shard, and checks that the
-// answer is whole. An error of each is given back as it is.
+// eachHit calls each for every hit of one or more answers to searches of one shard,
+// and checks that each answer is whole. An error of each is returned as it is.
 func eachHit(op string, body []byte, each func(h *hit) error) error {
-	p := parser{s: string(body)}
+	for p := (parser{s: string(body)}); ; {
+		if err := p.eachHit(op, each); err != nil || p.i == len(p.s) {
+			return err
+		}
+	}
+}
+
+// eachHit reads one answer.
+func (p *parser) eachHit(op string, each func(h *hit) error) error {
 	if err := p.openHits(op); err != nil {
 		return err
 	}
@@ -60,7 +85,7 @@ func eachHit(op string, body []byte, each func(h *hit) error) error {
 			return malformed(op, "an answer that ends in the middle")
 		}
 	}
-	if !p.literal("}}") || p.i != len(p.s) {
+	if !p.literal("}}") {
 		return malformed(op, "an answer that ends in the middle")
 	}
 	return nil
@@ -85,9 +110,16 @@ var fieldNumber = func() map[string]int {
 	return m
 }()
 
-// parseDocument reads a raw document, or says what is wrong with it.
+// parseDocument reads a raw document and returns the first thing that is wrong with
+// it, or "". It reads on behind a value that is wrong, as the rest says where the
+// document belongs.
 func parseDocument(s string, d *covid.Document, registered *knownDate) (problem string) {
 	p := parser{s: s}
+	wrong := func(text string) {
+		if problem == "" {
+			problem = text
+		}
+	}
 	seen, next := 0, 0 // bits of the fields there were; the field that AddRecord writes next
 	for ok := p.take('{'); ok; ok = p.take(',') {
 		name, ok := p.name()
@@ -96,16 +128,21 @@ func parseDocument(s string, d *covid.Document, registered *knownDate) (problem 
 		}
 		if next >= covid.NumFields || name != covid.Columns[next] {
 			if next, ok = fieldNumber[name]; !ok {
-				return fmt.Sprintf("unknown field %q", shorten(name))
+				wrong(fmt.Sprintf("unknown field %q", shorten(name)))
+				p.skip()
+				continue
 			}
 		}
+		value := p.i
 		if seen&(1<<next) != 0 {
-			return name + " twice"
+			wrong(name + " twice")
+			p.skip()
+		} else if !p.field(next, d, registered) {
+			wrong(name + " has a value of the wrong type")
+			p.i = value
+			p.skip()
 		}
 		seen |= 1 << next
-		if problem := p.field(next, d, registered); problem != "" {
-			return problem
-		}
 		next++
 	}
 	if !p.take('}') || p.i != len(p.s) {
@@ -113,13 +150,16 @@ func parseDocument(s string, d *covid.Document, registered *knownDate) (problem 
 	}
 	for i := range covid.NumFields + otherRequired {
 		if seen&(1<<i) == 0 {
-			return "no " + nameOf(i)
+			wrong("no " + nameOf(i))
 		}
 	}
-	return ""
+	if strings.IndexByte(d.Source, 0) >= 0 {
+		wrong(fieldSource + " holds a NUL")
+	}
+	return problem
 }
 
-// nameOf gives the name of a field by its place.
+// nameOf returns the name of a field by its place.
 func nameOf(i int) string {
 	if i < covid.NumFields {
 		return covid.Columns[i]
@@ -127,9 +167,8 @@ func nameOf(i int) string {
 	return otherFields[i-covid.NumFields]
 }
 
-// field reads the value of a field, or says what is wrong with it.
-func (p *parser) field(i int, d *covid.Document, registered *knownDate) (problem string) {
-	var ok bool
+// field reads the value of a field and reports whether it has the right type.
+func (p *parser) field(i int, d *covid.Document, registered *knownDate) (ok bool) {
 	switch nameOf(i) {
 	case fieldRelease:
 		d.Release, ok = p.number()
@@ -148,10 +187,7 @@ func (p *parser) field(i int, d *covid.Document, registered *knownDate) (problem
 	default:
 		d.Values[i], ok = p.str()
 	}
-	if !ok {
-		return nameOf(i) + " has a value of the wrong type"
-	}
-	return ""
+	return ok
 }
 
 // knownDate remembers the last date that was parsed: whole windows have the same.

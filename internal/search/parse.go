@@ -20,7 +20,8 @@ type parser struct {
 type hit struct {
 	id             string
 	version, seqNo int64
-	source         string // the document as it is stored
+	routing        string // where it lies if its id does not say it; "" otherwise
+	source         string // the document as it is stored; "" when it was not asked for
 	start          int    // its place in the answer
 }
 
@@ -87,6 +88,8 @@ func (p *parser) hit(op string) (h hit, err error) {
 			h.version, ok = p.number()
 		case "_seq_no":
 			h.seqNo, ok = p.number()
+		case "_routing":
+			h.routing, ok = p.str()
 		case "_source":
 			p.space()
 			h.start = p.i
@@ -97,7 +100,7 @@ func (p *parser) hit(op string) (h hit, err error) {
 		}
 		good = good && ok
 	}
-	if !p.take('}') || !good || h.id == "" || h.version < 0 || h.seqNo < 0 || len(h.source) < 2 {
+	if !p.take('}') || !good || h.id == "" || h.version < 0 || h.seqNo < 0 || len(h.source) == 1 {
 		return h, malformed(op, "document %q cannot be read: the answer has an unknown form or ends in the middle", shorten(h.id))
 	}
 	return h, nil

@@ -50,7 +50,9 @@ func TestParseWindowReadsWhatAddRecordWrote(t *testing.T) {
 				d.RetiredBy = 12
 				doc = strings.TrimSuffix(doc, "}") + `,"retired":12}`
 			}
-			d.Problem = d.VersionProblem()
+			if d.Problem = d.VersionProblem(); strings.Contains(d.Source, "\x00") {
+				d.Problem = "source holds a NUL"
+			}
 			docs, want = append(docs, doc), append(want, d)
 		}
 		body := []byte(answerOf(docs...))
@@ -61,7 +63,7 @@ func TestParseWindowReadsWhatAddRecordWrote(t *testing.T) {
 			}
 			again, err := ParseDocument(raw)
 			again.Key, again.Version, again.Problem = d.Key, d.Version, d.Problem
-			if err != nil || again != *d {
+			if (err != nil) != strings.Contains(d.Source, "\x00") || err == nil && again != *d {
 				t.Fatalf("ParseDocument: %+v %v", again, err)
 			}
 			n++
@@ -70,9 +72,13 @@ func TestParseWindowReadsWhatAddRecordWrote(t *testing.T) {
 		if err != nil || n != len(docs) {
 			t.Fatalf("%d of %d documents: %v", n, len(docs), err)
 		}
-		w, err := newWindow("op", body, WindowQuery{From: 0, UpTo: 100, Max: 4})
-		if err != nil || w.Docs != n || n == 4 && w.To != 4 || n < 4 && w.To != 100 {
-			t.Fatalf("window of %d: %+v %v", n, w, err)
+		w, _, err := newPage("op", body, pageQuery{from: 0, upTo: 100, size: 4})
+		to := int64(100)
+		if n == 4 { // a full page loses its last document
+			n, to = 3, 3
+		}
+		if err != nil || w.Docs != n || w.To != to {
+			t.Fatalf("page of %d: %+v %v", n, w, err)
 		}
 		if n > 0 && (w.Last.ID != want[n-1].Key.ID() || w.Last.SeqNo != int64(n) || w.Last.Version != int64(want[n-1].Version)) {
 			t.Fatalf("last %+v", w.Last)
@@ -180,7 +186,7 @@ func TestEveryCutOfAnAnswerIsFound(t *testing.T) {
 		if err := ParseWindow([]byte(whole[:i]), none); err == nil {
 			t.Fatalf("cut at %d of %d and not noticed", i, len(whole))
 		}
-		if w, err := newWindow("op", []byte(whole[:i]), WindowQuery{Max: 9, UpTo: 9}); err == nil {
+		if w, _, err := newPage("op", []byte(whole[:i]), pageQuery{upTo: 9, size: 9}); err == nil {
 			t.Fatalf("cut at %d of %d and not noticed: %+v", i, len(whole), w)
 		}
 	}
@@ -198,13 +204,13 @@ func TestIncompleteSearchesAreRefused(t *testing.T) {
 		`"failed":0`:        `"failed":1,"failures":[{"shard":0,"reason":{"type":"x"}}]`,
 	} {
 		body := []byte(strings.Replace(whole, from, to, 1))
-		_, err := newWindow("op", body, WindowQuery{Max: 9, UpTo: 9})
+		_, _, err := newPage("op", body, pageQuery{upTo: 9, size: 9})
 		if KindOf(err) != Unavailable || KindOf(ParseWindow(body, nil)) != Unavailable {
 			t.Errorf("%s: %v", to, err)
 		}
 	}
 	for _, body := range []string{"", "{}", "null", "[]", `{"hits":{"hits":[]}}`, `{"acknowledged":true}`, "<html>", `{"timed_out":false`} {
-		if _, err := newWindow("op", []byte(body), WindowQuery{Max: 9}); err == nil {
+		if _, _, err := newPage("op", []byte(body), pageQuery{size: 9}); err == nil {
 			t.Errorf("accepted %s", body)
 		}
 		if err := ParseWindow([]byte(body), nil); err == nil {
@@ -216,9 +222,9 @@ func TestIncompleteSearchesAreRefused(t *testing.T) {
 func TestWindowOutOfItsRangeIsRefused(t *testing.T) {
 	doc := documentOf(fields("2022-04-24", "Pima"), covid.NewVersion(2, 1), Meta{"/a", someDay})
 	body := []byte(answerOf(doc, doc))
-	for _, q := range []WindowQuery{{From: 2, UpTo: 9, Max: 9}, {From: 0, UpTo: 1, Max: 9}, {From: 0, UpTo: 9, Max: 1}} {
-		if _, err := newWindow("op", body, q); KindOf(err) != Malformed {
-			t.Errorf("%+v: %v", q, err)
+	for _, p := range []pageQuery{{from: 2, upTo: 9, size: 9}, {from: 0, upTo: 1, size: 9}, {from: 0, upTo: 9, size: 1}} {
+		if _, _, err := newPage("op", body, p); KindOf(err) != Malformed {
+			t.Errorf("%+v: %v", p, err)
 		}
 	}
 }
@@ -233,7 +239,7 @@ func FuzzParseWindow(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var docs []covid.Document
 		err := ParseWindow(body, func(d *covid.Document, _ []byte, _ int64) error { docs = append(docs, *d); return nil })
-		_, _ = newWindow("op", body, WindowQuery{Max: 9, UpTo: 9})
+		_, _, _ = newPage("op", body, pageQuery{upTo: 9, size: 9})
 		if err != nil || !json.Valid(body) || !utf8.Valid(body) {
 			return
 		}
@@ -276,7 +282,7 @@ func BenchmarkParseWindow(b *testing.B) {
 	b.ReportMetric(float64(len(docs))*float64(b.N)/b.Elapsed().Seconds(), "docs/s")
 }
 
-func BenchmarkNewWindow(b *testing.B) {
+func BenchmarkNewPage(b *testing.B) {
 	doc := documentOf(fields("2022-04-24", "Pima"), covid.NewVersion(2, 1), Meta{"/data/a.csv", someDay})
 	docs := make([]string, 10000)
 	for i := range docs {
@@ -285,7 +291,7 @@ func BenchmarkNewWindow(b *testing.B) {
 	body := []byte(answerOf(docs...))
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		if _, err := newWindow("op", body, WindowQuery{Max: 10000, UpTo: 10000}); err != nil {
+		if _, _, err := newPage("op", bytes.Clone(body), pageQuery{size: 10000, upTo: 10000}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -52,6 +52,37 @@ func (c *Client) All(ctx context.Context, index string) ([]Release, error) {
 	}
 }
 
+// documentRoom is more than what stands beside the values of a document in an
+// answer, in bytes: the names of its fields, of those that are not indexed and of
+// the index, and what Elasticsearch says of it.
+const documentRoom = 1 << 10
+
+// PageDocs returns how many documents of a raw index one search may ask for, so
+// that the answer has at most 16 MiB: by the longest record of all releases that
+// have been planned by now. It is 0 where that is not known of every release.
+func (c *Client) PageDocs(ctx context.Context, index string) (int, error) {
+	releases, err := c.All(ctx, index)
+	if KindOf(err) == IndexGone {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	longest := int64(0)
+	for _, r := range releases {
+		switch {
+		case r.Longest > 0:
+			longest = max(longest, r.Longest+int64(len(encode(r.Source)))+documentRoom)
+		case r.Read.Length > 0: // otherwise nothing of it is indexed
+			return 0, nil
+		}
+	}
+	if longest == 0 {
+		return 0, nil
+	}
+	return int(max(min(pageBytes/longest, maxPage), 1)), nil
+}
+
 // Get gives a release by its number, as it is now.
 func (c *Client) Get(ctx context.Context, index string, number int64) (Release, error) {
 	const op = "read release"
@@ -112,6 +143,12 @@ func (c *Client) Create(ctx context.Context, index string, r Release) (Release, 
 	return c.putRelease(ctx, "register release", index, r, "op_type=create")
 }
 
+// lastBelieved is the highest release number that is believed of a document, which may
+// have been changed past the pipeline: one that used the numbers up would end all
+// ingests. A release a minute gets there after 15 years, and then the registry, of
+// which every number is believed, goes on.
+const lastBelieved = covid.MaxRelease / 2
+
 // highestRelease gives the highest release number that is in use, or 0.
 func (c *Client) highestRelease(ctx context.Context, op, index string) (int64, error) {
 	indices := index + "," + QuarantineIndex(index) + "," + ReleasesIndex(index)
@@ -119,9 +156,11 @@ func (c *Client) highestRelease(ctx context.Context, op, index string) (int64, e
 		return 0, fmt.Errorf("%s: %w", op, err)
 	}
 	highest := func(field string) object { return object{"max": object{"field": field}} }
+	above := func(field string) object { return object{"range": object{field: object{"gt": lastBelieved}}} }
 	answer, err := c.search(ctx, op, "/"+indices, "", object{
-		"size": 0,
-		"aggs": object{"number": highest("number"), "release": highest(fieldRelease), "retired": highest(fieldRetired)},
+		"size":  0,
+		"query": object{"bool": object{"must_not": []object{above(fieldRelease), above(fieldRetired)}}},
+		"aggs":  object{"number": highest("number"), "release": highest(fieldRelease), "retired": highest(fieldRetired)},
 	})
 	if err != nil {
 		return 0, err

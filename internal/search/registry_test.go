@@ -127,3 +127,53 @@ func TestNumbersGoOnWhenTheRegistryIsLost(t *testing.T) {
 		}
 	}
 }
+
+func TestPageDocs(t *testing.T) {
+	t.Parallel()
+	c := connect(t)
+	index := newIndex(t, c, 1)
+	page := func(what string, want int) {
+		t.Helper()
+		got, err := c.PageDocs(t.Context(), index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, what, got, want)
+	}
+	register := func(read, longest int64) Release {
+		t.Helper()
+		r, err := c.CreateNext(t.Context(), index, Release{Source: "/a", Read: Extent{Length: read}, Longest: longest})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	page("no release", 0)
+	register(0, 0)
+	page("nothing is planned", 0)
+	register(1000, 200)
+	page("short records", maxPage)
+	register(1000, 500_000)
+	page("long records too", 33)
+	unknown := register(1000, 0)
+	page("unknown ones too", 0)
+	unknown.Longest = 100 << 20
+	if _, err := c.Save(t.Context(), index, unknown); err != nil {
+		t.Fatal(err)
+	}
+	page("longer than an answer", 1)
+	raw(t, "DELETE", "/"+ReleasesIndex(index), "")
+	page("no registry", 0)
+}
+
+func TestADocumentCannotUseUpTheReleaseNumbers(t *testing.T) {
+	t.Parallel()
+	c := connect(t)
+	index := newIndex(t, c, 1)
+	for id, doc := range map[string]string{"a": `{"release":2147483647}`, "b": `{"release":7,"retired":16777215}`, "c": `{"release":9}`} {
+		raw(t, "PUT", "/"+index+"/_doc/"+id, doc)
+	}
+	if n, err := c.NextNumber(t.Context(), index); n != 10 || err != nil {
+		t.Errorf("the next release is %d, %v", n, err)
+	}
+}

@@ -29,16 +29,20 @@ const (
 
 // Release is one published state of a source, as the registry holds it.
 type Release struct {
-	Number     int64      `json:"number"`
-	Source     string     `json:"source"`     // URI
-	IndexUUID  string     `json:"index_uuid"` // of the raw index that it was written to
-	Registered time.Time  `json:"registered"`
-	State      string     `json:"state"`
-	Follow     bool       `json:"follow"`
-	Read       Extent     `json:"read"`
-	Checkpoint Position   `json:"checkpoint"` // every batch before it is done
-	Counts     Counts     `json:"counts"`
-	Retired    int64      `json:"retired"` // documents that this release retired
+	Number     int64     `json:"number"`
+	Source     string    `json:"source"`     // URI
+	IndexUUID  string    `json:"index_uuid"` // of the raw index that it was written to
+	Registered time.Time `json:"registered"`
+	State      string    `json:"state"`
+	Follow     bool      `json:"follow"`
+	Read       Extent    `json:"read"`
+	Checkpoint Position  `json:"checkpoint"` // every batch before it is done
+	Counts     Counts    `json:"counts"`
+	Retired    int64     `json:"retired"` // documents that this release retired
+	// Longest is the most bytes that the values of one of its records take in a
+	// document. It never decreases and is stored before the record is indexed; 0 is
+	// unknown, of releases of earlier versions.
+	Longest    int64      `json:"longest,omitempty"`
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
 	// Owner is the token of the ingest that registered the release last; empty in
 	// releases of versions without owners.

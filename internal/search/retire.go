@@ -3,6 +3,8 @@ package search
 import (
 	"context"
 	"fmt"
+
+	"covidpipeline/internal/covid"
 )
 
 // retirePage is how many documents are retired in one request.
@@ -24,9 +26,13 @@ func (c *Client) Retire(ctx context.Context, index, source string, release int64
 	filters := liveBefore(source, release)
 	// What others write meanwhile shows only at the next refresh: so until a pass
 	// finds nothing.
+	page, err := c.PageDocs(ctx, index)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", op, err)
+	}
 	done, idle := int64(0), 0
 	for {
-		n, written, err := c.retirePass(ctx, op, index, release, filters, func(n int64) { progress(done + n) })
+		n, written, err := c.retirePass(ctx, op, index, release, page, filters, func(n int64) { progress(done + n) })
 		if err != nil {
 			return 0, err
 		}
@@ -69,7 +75,7 @@ func liveBefore(source string, release int64) []object {
 
 // retirePass retires every document that matches, as of a refresh at its
 // beginning, and gives how many there were and how many of them were written.
-func (c *Client) retirePass(ctx context.Context, op, index string, release int64, filters []object, progress func(int64)) (done, written int64, err error) {
+func (c *Client) retirePass(ctx context.Context, op, index string, release int64, page int, filters []object, progress func(int64)) (done, written int64, err error) {
 	state, err := c.IndexState(ctx, index)
 	if err != nil {
 		return 0, 0, fmt.Errorf("%s: %w", op, err)
@@ -79,7 +85,7 @@ func (c *Client) retirePass(ctx context.Context, op, index string, release int64
 	}
 	var body Body
 	for _, shard := range state.Shards {
-		q := WindowQuery{Shard: shard.Shard, From: -1, UpTo: shard.GlobalCheckpoint, Max: retirePage}
+		q := WindowQuery{Shard: shard.Shard, From: -1, UpTo: shard.GlobalCheckpoint, Max: retirePage, Page: page}
 		for q.From < q.UpTo {
 			w, err := c.readWindow(ctx, op, index, q, filters...)
 			if err != nil {
@@ -87,7 +93,12 @@ func (c *Client) retirePass(ctx context.Context, op, index string, release int64
 			}
 			body.Reset()
 			err = eachHit(op, w.Body, func(h *hit) error {
-				body.addRetired(h.id, release, w.Body[h.start:h.start+len(h.source)])
+				// What was routed elsewhere is not of this pipeline, and its id may be
+				// that of a document that is. Nor is a document of an older release whose
+				// version is above all of them: the ETL sets it aside.
+				if h.routing == "" && h.source != "" && covid.Version(h.version) < covid.NewVersion(release, 0) {
+					body.addRetired(h.id, release, w.Body[h.start:h.start+len(h.source)])
+				}
 				return nil
 			})
 			if err != nil {
@@ -101,7 +112,7 @@ func (c *Client) retirePass(ctx context.Context, op, index string, release int64
 				r := res.Refused[0]
 				return done, written, failure(op, 400, r.Type, r.Reason)
 			}
-			done += int64(w.Docs)
+			done += int64(body.Items())
 			written += int64(res.Written)
 			progress(done)
 			q.From = w.To

@@ -3,6 +3,7 @@ package search
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -83,16 +84,27 @@ func TestRetireWhileTheReleaseIsStillWritten(t *testing.T) {
 	check(t, "documents", places(t, c, index), "map[/a/1 retired by 2:1000 /a/2:1000]")
 }
 
-// Documents whose versions are not made of release and row could never be retired.
-func TestRetireEndsAtForeignVersions(t *testing.T) {
+// Documents of other programs end no retirement: those that can be written are
+// retired, whatever their ids and their text, and the others stay.
+func TestRetireForeignDocuments(t *testing.T) {
 	t.Parallel()
 	c := connect(t)
 	index := newIndex(t, c, 1)
 	doc := documentOf(fields("2022-04-24", "x"), covid.NewVersion(1, 1), Meta{"/a", someDay})
-	raw(t, "PUT", fmt.Sprintf("/%s/_doc/%s?version_type=external&version=%d", index, keyOf(1).ID(), covid.NewVersion(9, 1)), doc)
-	if _, err := c.Retire(t.Context(), index, "/a", 2, func(int64) {}); KindOf(err) != Refused || !strings.Contains(err.Error(), "not of this pipeline") {
-		t.Errorf("%v", err)
+	put := func(id, params, doc string) { raw(t, "PUT", "/"+index+"/_doc/"+url.PathEscape(id)+params, doc) }
+	put(keyOf(1).ID(), fmt.Sprint("?version_type=external&version=", covid.NewVersion(9, 1)), doc)
+	put(keyOf(2).ID(), "?routing=x", doc)
+	put("a \"b\" \\", "", strings.ReplaceAll(doc, ",", ",\r\n"))
+	put(keyOf(3).ID(), "", strings.Replace(doc, "{", `{"retired": null,`, 1))
+	put(keyOf(4).ID(), "", strings.Replace(doc, "Arizona", "retired", 1))
+	for range 2 {
+		if n, err := c.Retire(t.Context(), index, "/a", 2, func(int64) {}); err != nil || n != 3 {
+			t.Errorf("%d %v", n, err)
+		}
 	}
+	sound := map[string]int{}
+	readAllOf(t, c, index, 10, func(d *covid.Document) { sound[fmt.Sprint(d.Retired, d.Problem == "", d.RetiredBy)]++ })
+	check(t, "documents", fmt.Sprint(sound), "map[false false 0:2 true true 2:3]")
 }
 
 func TestQuarantine(t *testing.T) {

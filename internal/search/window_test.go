@@ -1,8 +1,12 @@
 package search
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -109,7 +113,7 @@ func TestWindowOfAMissingShard(t *testing.T) {
 			t.Errorf("%+v: %v", w, err)
 		}
 	}
-	if _, err := c.ReadWindow(t.Context(), index, WindowQuery{UpTo: 5, Max: 10001}); KindOf(err) != Refused || !strings.Contains(err.Error(), "10000") {
+	if _, err := c.ReadWindow(t.Context(), index, WindowQuery{UpTo: 5, Max: 10001, Page: 10001}); KindOf(err) != Refused || !strings.Contains(err.Error(), "10000") {
 		t.Errorf("a window that is too large: %v", err)
 	}
 	w, err := c.ReadWindow(t.Context(), index, WindowQuery{From: -1, UpTo: 5, Max: 10})
@@ -118,7 +122,8 @@ func TestWindowOfAMissingShard(t *testing.T) {
 	}
 }
 
-// Memory is bounded though documents are as large as they may be.
+// Memory is bounded though documents of unknown length are as large as a record may
+// be.
 func TestWindowOfHugeDocuments(t *testing.T) {
 	t.Parallel()
 	c := connect(t)
@@ -138,17 +143,29 @@ func TestWindowOfHugeDocuments(t *testing.T) {
 	if err := c.Refresh(t.Context(), index); err != nil {
 		t.Fatal(err)
 	}
+	through := proxy(t, func(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+		body, err := io.ReadAll(r.Body)
+		var asked struct{ Size int }
+		if err == nil {
+			err = json.Unmarshal(body, &asked)
+		}
+		if err != nil || asked.Size > firstUnknown {
+			t.Errorf("a search for %d documents: %v", asked.Size, err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		return false
+	})
 	got, windows := 0, 0
 	for from := int64(-1); from < docs-1; windows++ {
-		w, err := c.ReadWindow(t.Context(), index, WindowQuery{From: from, UpTo: docs - 1, Max: 256})
+		w, err := through.ReadWindow(t.Context(), index, WindowQuery{From: from, UpTo: docs - 1, Max: 10_000})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(w.Body) > maxAnswer {
+		if len(w.Body) > windowBytes {
 			t.Errorf("a window of %d bytes", len(w.Body))
 		}
 		got, from = got+w.Docs, w.To
 	}
 	check(t, "documents", got, docs)
-	check(t, "windows", windows, 2) // 32 documents, as 256 are too many, and the rest
+	check(t, "windows", windows, 6) // of 15 documents
 }

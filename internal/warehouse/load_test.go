@@ -329,3 +329,31 @@ func TestRejectOfAnUnstorableDate(t *testing.T) {
 	r.Date = "2020\uFFFD-01\uFFFD"
 	holds(t, db, nil, []warehouse.Reject{r})
 }
+
+// A document that is not the pipeline's may say anything of itself.
+func TestRejectsOfForeignDocuments(t *testing.T) {
+	t.Parallel()
+	db, _ := started(t, 1)
+	in := window(-1, 9, row(1, 1))
+	load(t, db, in)
+	foreign := warehouse.Reject{Key: key(1), Source: "a\x00b", Release: 1 << 40, Row: -1, Date: "\xff\x00", Reason: "foreign: \x00\xff", Document: []byte{}}
+	in = window(9, 19)
+	in.Rejects = []warehouse.Reject{foreign}
+	if got := load(t, db, in); got.MovedToRejects != 1 || got.Rejected != 0 {
+		t.Errorf("%+v", got)
+	}
+	err := db.ScanRejects(t.Context(), func(r *warehouse.Reject) error {
+		if r.Key != foreign.Key || r.Release != 0 || r.Row != -1 || len(r.Document) != 0 {
+			t.Errorf("%+v", r)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	for reason, want := range map[string]int64{"foreign": 1, "oreign": 0, "": 1, "%": 0} {
+		if n, err := db.CountRejects(t.Context(), reason); err != nil || n != want {
+			t.Errorf("%q: %d %v", reason, n, err)
+		}
+	}
+}

@@ -2,7 +2,10 @@ package warehouse
 
 import (
 	"context"
+	"fmt"
 	"strings"
+
+	"covidpipeline/internal/covid"
 )
 
 // moveRows moves the keys of bad versions to the rejects, with the last good
@@ -31,8 +34,8 @@ func (l *loading) loadRejects(ctx context.Context) error {
 	releases, rows := make([]int32, n), make([]int64, n)
 	for i, r := range l.in.Rejects {
 		keys[i], documents[i] = r.Key, r.Document
-		reasons[i], dates[i], sources[i] = r.Reason, storable(r.Date), r.Source
-		releases[i], rows[i] = int32(r.Release), r.Row
+		reasons[i], dates[i], sources[i] = storable(r.Reason), storable(r.Date), storable(r.Source)
+		releases[i], rows[i] = releaseOf(&r), r.Row
 	}
 	var moved, added int64
 	err := l.tx.QueryRow(ctx, moveRows, keys, documents, reasons, dates, sources, releases, rows, l.in.Generation).Scan(&moved, &added)
@@ -45,10 +48,28 @@ func (l *loading) loadRejects(ctx context.Context) error {
 	return nil
 }
 
+// releaseOf returns the release of a reject, or 0 when it is none: a document that
+// was changed past the pipeline may say anything.
+func releaseOf(r *Reject) int32 {
+	if r.Release < 0 || r.Release > covid.MaxRelease {
+		return 0
+	}
+	return int32(r.Release)
+}
+
 // storable replaces what a text of PostgreSQL cannot hold. The document keeps
-// the date as it stood.
+// what stood there.
 func storable(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
+}
+
+// CountRejects counts the rejects whose reason begins with the text.
+func (db *DB) CountRejects(ctx context.Context, reason string) (n int64, err error) {
+	err = db.pool.QueryRow(ctx, "SELECT count(*) FROM covid_rejects WHERE starts_with(reason, $1)", reason).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count rejects: %w", explain(err))
+	}
+	return n, nil
 }
 
 // retire removes the keys that their source no longer has.
