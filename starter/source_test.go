@@ -77,7 +77,7 @@ func TestASourceThatIsNoActivityFileIsRefusedAtOnce(t *testing.T) {
 		words[o.file(strings.ReplaceAll(word, " ", "-")+".csv", content)] = word
 	}
 	for path, word := range words {
-		out, text, status := o.call("ingest", "--source", path)
+		out, text, status := o.call("ingest", "--source", path, "--detach")
 		if status != 2 || out != "" || strings.Count(text, "\n") != 1 || strings.Contains(text, "secret") {
 			t.Errorf("%s ended with %d: %s%s", path, status, out, text)
 		}
@@ -98,7 +98,7 @@ func TestAnUnreadableSourceIsRefusedAtOnce(t *testing.T) {
 	if err := os.Chmod(path, 0); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(programs, "starter"), "ingest", "--source", path)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(programs, "starter"), "ingest", "--source", path, "--detach")
 	cmd.Env, cmd.Dir = o.env, "/"
 	if os.Geteuid() == 0 { // root may read every file
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
