@@ -25,10 +25,13 @@ const (
 
 var cures = map[string]string{
 	ErrTypeSourceNotHere:    "start a worker on the host that has the file, or put the file there.",
+	ErrTypeSourceNotAFile:   "ingest the path of a CSV file. A pipe or a device cannot be read twice: copy its content to a file.",
+	ErrTypeSourceDenied:     "give the user of the worker read permission for the file, then ingest it again. " + goesOn,
 	ErrTypeSourceChanged:    "let the file rest while it is read, or ingest it with --follow. The next ingest begins a new release.",
-	ErrTypeSourceHeader:     "give a COVID-19 activity file with its 13 columns.",
+	ErrTypeSourceHeader:     "ingest a COVID-19 activity file: CSV in UTF-8 with its 13 columns, separated by commas.",
 	ErrTypeSourceNotReady:   "wait until the file has its header line, or ingest it with --follow.",
 	ErrTypeSourceUnread:     "look at the disk or mount that the file is on. " + goesOn,
+	ErrTypeIndexName:        "start it again with another ELASTICSEARCH_INDEX.",
 	ErrTypeIndexGone:        "ingest a source: that makes the raw index. A deleted one is read again from its beginning.",
 	ErrTypeStageMissing:     "nothing: " + goesOn,
 	ErrTypeOvertaken:        "nothing: the other run goes on.",
@@ -42,5 +45,6 @@ var cures = map[string]string{
 	ErrTypeMetabaseDatabase: "look at METABASE_DATABASE_URL of the worker: host and port are those that Metabase sees, the user is a member of covid_reader. Then run `starter dashboard apply` again.",
 	ErrTypeMetabaseStored:   "look whether this version of Metabase is one of docs/operations.md, and what the text names on the dashboard.",
 	ErrTypeMetabaseCard:     "look at the card in Metabase. One that a person has edited is put back by `starter dashboard apply --force`.",
+	ErrTypeUnexpected:       "no known fault has this text: look at the log of the worker, and report it with that log. " + goesOn,
 	ErrTypeTimeout:          "look whether a worker runs and whether the servers answer (`starter status` shows both). " + goesOn,
 }

@@ -20,10 +20,13 @@ import (
 // see these names.
 const (
 	ErrTypeSourceNotHere    = "SourceNotHere"    // this worker's host has no such file
+	ErrTypeSourceNotAFile   = "SourceNotAFile"   // a folder, a pipe, a device, or no path
+	ErrTypeSourceDenied     = "SourceDenied"     // this worker may not read the file
 	ErrTypeSourceChanged    = "SourceChanged"    // the source is no longer what was read
 	ErrTypeSourceHeader     = "SourceHeader"     // not a COVID-19 activity file
 	ErrTypeSourceNotReady   = "SourceNotReady"   // no complete header line yet
 	ErrTypeSourceUnread     = "SourceUnread"     // reading the source failed
+	ErrTypeIndexName        = "IndexName"        // not the name of a raw index
 	ErrTypeIndexGone        = "IndexGone"        // the raw index was deleted or replaced
 	ErrTypeSearch           = "Elasticsearch"    // followed by the kind, as ElasticsearchOverloaded
 	ErrTypeStageMissing     = "StageMissing"     // a window must be extracted again
@@ -42,13 +45,18 @@ const (
 	// ErrTypeTimeout stands for a step whose last attempt said nothing: no worker
 	// ran, or a server hung.
 	ErrTypeTimeout = "Timeout"
+	// ErrTypeUnexpected is the type of every error that no other type describes.
+	ErrTypeUnexpected = "Unexpected"
 )
 
 // final are the types whose activity must not be retried: trying again cannot
 // help, the workflow has to act.
 var final = map[string]bool{
+	ErrTypeSourceNotAFile: true,
+	ErrTypeSourceDenied:   true,
 	ErrTypeSourceChanged:  true,
 	ErrTypeSourceHeader:   true,
+	ErrTypeIndexName:      true,
 	ErrTypeIndexGone:      true,
 	ErrTypeStageMissing:   true,
 	ErrTypeOvertaken:      true,
@@ -76,8 +84,9 @@ func classify(err error) error {
 }
 
 func errorType(err error) (kind string, retry bool) {
-	kind, retry = ErrTypeWarehouse, true
+	kind, retry = ErrTypeUnexpected, true
 	var fromSearch *search.Error
+	var fromWarehouse *warehouse.Error
 	var fromMetabase *metabase.Error
 	switch {
 	case errors.Is(err, errMetabaseSettings):
@@ -100,13 +109,19 @@ func errorType(err error) (kind string, retry bool) {
 			kind = ErrTypeIndexGone
 		}
 		retry = fromSearch.Kind != search.Refused
+	case errors.Is(err, search.ErrIndexName):
+		kind = ErrTypeIndexName
 	case errors.Is(err, search.ErrConflict):
 		kind = ErrTypeRegistryChanged
 	case errors.Is(err, search.ErrTaken):
 		kind = ErrTypeReleaseTaken
 	case errors.Is(err, source.ErrNotHere):
 		kind = ErrTypeSourceNotHere
-	case errors.Is(err, errSource):
+	case errors.Is(err, source.ErrNotAFile):
+		kind = ErrTypeSourceNotAFile
+	case errors.Is(err, source.ErrDenied):
+		kind = ErrTypeSourceDenied
+	case errors.Is(err, errSource), errors.Is(err, source.ErrUnread):
 		kind = ErrTypeSourceUnread
 	case errors.Is(err, csvfile.ErrChanged):
 		kind = ErrTypeSourceChanged
@@ -124,6 +139,10 @@ func errorType(err error) (kind string, retry bool) {
 		kind = ErrTypeOvertaken
 	case errors.Is(err, warehouse.ErrOtherIndex):
 		kind = ErrTypeOtherIndex
+	case errors.As(err, &fromWarehouse): // after its own errors, and those of what it calls
+		kind = ErrTypeWarehouse
+	case errors.Is(err, context.DeadlineExceeded): // the attempt's own; mostly the server notices first
+		kind = ErrTypeTimeout
 	}
 	return kind, retry && !final[kind]
 }

@@ -29,17 +29,22 @@ func TestEveryErrorHasItsTypeAndRetry(t *testing.T) {
 		{&search.Error{Kind: search.Malformed}, "ElasticsearchMalformed", true},
 		{&search.Error{Kind: search.Refused}, "ElasticsearchRefused", false},
 		{&search.Error{Kind: search.IndexGone}, ErrTypeIndexGone, false},
+		{search.ErrIndexName, ErrTypeIndexName, false},
 		{search.ErrConflict, ErrTypeRegistryChanged, true},
 		{search.ErrTaken, ErrTypeReleaseTaken, false},
 		{source.ErrNotHere, ErrTypeSourceNotHere, true},
+		{source.ErrNotAFile, ErrTypeSourceNotAFile, false},
+		{source.ErrDenied, ErrTypeSourceDenied, false},
 		{errSource, ErrTypeSourceUnread, true},
+		{source.ErrUnread, ErrTypeSourceUnread, true},
 		{csvfile.ErrChanged, ErrTypeSourceChanged, false},
 		{csvfile.ErrHeader, ErrTypeSourceHeader, false},
 		{csvfile.ErrNoHeader, ErrTypeSourceNotReady, true},
 		{warehouse.ErrStageMissing, ErrTypeStageMissing, false},
 		{warehouse.ErrOvertaken, ErrTypeOvertaken, false},
 		{warehouse.ErrOtherIndex, ErrTypeOtherIndex, false},
-		{warehouse.ErrUnavailable, ErrTypeWarehouse, true},
+		{&warehouse.Error{Err: warehouse.ErrUnavailable}, ErrTypeWarehouse, true},
+		{&warehouse.Error{Err: errProof}, ErrTypeProof, false},
 		{errCounts, ErrTypeCountsDisagree, false},
 		{errProof, ErrTypeProof, false},
 		{&metabase.Error{Kind: metabase.Unavailable}, "MetabaseUnavailable", true},
@@ -51,7 +56,8 @@ func TestEveryErrorHasItsTypeAndRetry(t *testing.T) {
 		{errMetabaseSettings, ErrTypeMetabaseSettings, false},
 		{errMetabaseStored, ErrTypeMetabaseStored, false},
 		{fmt.Errorf("%w: %w", errMetabaseCard, &metabase.QueryError{}), ErrTypeMetabaseCard, false},
-		{errors.New("anything else"), ErrTypeWarehouse, true},
+		{context.DeadlineExceeded, ErrTypeTimeout, true},
+		{errors.New("anything else"), ErrTypeUnexpected, true},
 	} {
 		got := classify(fmt.Errorf("doing something: %w", c.err))
 		var app *temporal.ApplicationError
@@ -61,6 +67,9 @@ func TestEveryErrorHasItsTypeAndRetry(t *testing.T) {
 		}
 		if app.Type() != c.kind || app.NonRetryable() == c.retry {
 			t.Errorf("%v: type %s, retried %t; want %s, %t", c.err, app.Type(), !app.NonRetryable(), c.kind, c.retry)
+		}
+		if Cure(app.Type()) == "" {
+			t.Errorf("%s has no remedy", app.Type())
 		}
 		if again := classify(got); again != got { //nolint:errorlint // it must be the very same
 			t.Errorf("%v: classified twice", c.err)

@@ -16,7 +16,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
-	"covidpipeline/internal/source"
 	"covidpipeline/internal/temporalclient"
 	"covidpipeline/workflows"
 )
@@ -28,7 +27,7 @@ const memoOptions = "options"
 func (a *app) ingestCommand() *cobra.Command {
 	var uri string
 	var opt workflows.IngestOptions
-	var detach bool
+	var detach, wait bool
 	c := &cobra.Command{
 		Use:   "ingest --source FILE",
 		Short: "Ingest a source into the raw index",
@@ -36,7 +35,11 @@ func (a *app) ingestCommand() *cobra.Command {
 
 The ingest is a durable workflow: Ctrl-C leaves it running, and the same call
 attaches to it again. A source that only grew costs only what was appended; one
-that has not changed costs nothing.`,
+that has not changed costs nothing.
+
+The command looks at the file first and refuses, with exit status 2, what is not
+there, cannot be read or is no activity file. --wait leaves that to the workers:
+for a file on another machine, or one that is yet to come.`,
 		Example: `  starter ingest --source data/activity.csv
   starter ingest --source data/activity.csv --follow --detach
   starter ingest --source data/activity.csv --batch-rows 100 --rate 500`,
@@ -49,11 +52,17 @@ that has not changed costs nothing.`,
 			if err != nil {
 				return err
 			}
+			if !wait {
+				if err := checkSource(canonical, opt.Follow); err != nil {
+					return err
+				}
+			}
 			return a.ingest(c.Context(), canonical, opt, given(c.Flags()), detach)
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&uri, "source", "", "path of the CSV file (required)")
+	sourceFlag(f, &uri)
+	f.BoolVar(&wait, "wait", false, "do not look for the file on this machine: wait until a worker finds it on its own")
 	f.BoolVar(&opt.Follow, "follow", false, "go on with what is appended, until it is told to finish")
 	f.BoolVar(&opt.NewRelease, "new-release", false, "begin a new release even if the source only grew or did not change")
 	f.IntVar(&opt.BatchRows, "batch-rows", 5000, "rows a batch, 1 to 50000")
@@ -76,17 +85,6 @@ func checkIngest(opt workflows.IngestOptions) error {
 	return nil
 }
 
-func canonicalSource(path string) (string, error) {
-	if path == "" {
-		return "", usagef("--source is missing: the path of a CSV file")
-	}
-	uri, err := source.Canonical(path)
-	if err != nil {
-		return "", usageError{err}
-	}
-	return uri, nil
-}
-
 // given are the options that a call names, by their flags.
 func given(flags *pflag.FlagSet) map[string]bool {
 	names := map[string]bool{}
@@ -95,9 +93,6 @@ func given(flags *pflag.FlagSet) map[string]bool {
 }
 
 func (a *app) ingest(ctx context.Context, uri string, opt workflows.IngestOptions, given map[string]bool, detach bool) error {
-	if _, err := source.Stat(uri); err != nil {
-		fmt.Fprintf(a.errOut, "This machine cannot read it (%v): the ingest waits for a worker on a machine that can.\n", err)
-	}
 	c, err := a.temporal(ctx)
 	if err != nil {
 		return err
@@ -147,8 +142,8 @@ func (a *app) sameOptions(ctx context.Context, c client.Client, run client.Workf
 		return nil
 	}
 	slices.Sort(other)
-	return usagef("this source is being ingested with other options (%s): leave them out to attach, or use `starter ingest pause|resume|rate|finish`, or cancel workflow %s first",
-		strings.Join(other, ", "), run.GetID())
+	return usagef("this source is being ingested with other options (%s): leave them out to attach, or use `starter ingest pause|resume|rate|finish`, or end it with `starter ingest cancel` first",
+		strings.Join(other, ", "))
 }
 
 // startedWith reads the options that a run was started with.
@@ -187,7 +182,7 @@ func (a *app) ingestControls() []*cobra.Command {
 				return a.tellIngest(c.Context(), uri, name, done)
 			},
 		}
-		c.Flags().StringVar(&uri, "source", "", "path of the CSV file (required)")
+		sourceFlag(c.Flags(), &uri)
 		return c
 	}
 	var uri string
@@ -204,13 +199,14 @@ func (a *app) ingestControls() []*cobra.Command {
 			return a.tellIngest(c.Context(), uri, workflows.UpdateRate, "The rate is set.", rows)
 		},
 	}
-	rate.Flags().StringVar(&uri, "source", "", "path of the CSV file (required)")
+	sourceFlag(rate.Flags(), &uri)
 	rate.Flags().Int64Var(&rows, "rows", 0, "rows a second at most; 0 is no limit (required)")
 	return []*cobra.Command{
 		control(workflows.UpdatePause, "Start no new batches", "The ingest is paused: batches under way end, new ones do not start."),
 		control(workflows.UpdateResume, "Go on after a pause", "The ingest goes on."),
 		rate,
 		control(workflows.UpdateFinish, "Tell a following ingest that its source is complete", "The ingest takes what is left and completes the release."),
+		a.cancelCommand(),
 	}
 }
 
@@ -241,7 +237,7 @@ func (a *app) tellIngest(ctx context.Context, path, update, done string, args ..
 	var unanswered *client.WorkflowUpdateServiceTimeoutOrCanceledError
 	switch {
 	case errors.As(err, &missing):
-		return fmt.Errorf("no ingest of %s into %s is running", uri, a.cfg.Index)
+		return a.noIngest(uri)
 	case errors.As(err, &unanswered), err != nil && ctx.Err() != nil:
 		return fmt.Errorf("no worker answered within %s, so nothing is known to have changed: start a worker (`go run ./worker`) and try again", answerWithin)
 	case err != nil:

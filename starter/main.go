@@ -3,7 +3,8 @@
 // all is healthy, and prints or serves the dashboard's cards. `starter help VERB`
 // shows each with examples.
 //
-// Exit status: 0 done, 1 the job or the proof failed, 2 usage or configuration.
+// Exit status: 0 done, 1 the job, the proof or writing its output failed, 2 usage,
+// configuration, or a source that is no activity file.
 package main
 
 import (
@@ -36,14 +37,18 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run carries out one call and gives its exit status.
-func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+// run carries out one call and returns its exit status.
+func run(ctx context.Context, args []string, stdout, errOut io.Writer) int {
+	out := &checkedWriter{Writer: stdout}
 	a := &app{out: out, errOut: errOut}
 	root := a.command()
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
+	if out.err != nil && (err == nil || errors.Is(err, errSaid)) {
+		err = out.err
+	}
 	if err == nil {
 		return 0
 	}

@@ -261,7 +261,8 @@ func TestMistakesAreStatus2AndNamedTogether(t *testing.T) {
 	for _, call := range [][]string{
 		{"ingest"}, {"ingest", "--source", "s3://bucket/x.csv"}, {"ingest", "--source", "x.csv", "--batch-rows", "0"},
 		{"ingest", "--source", "x.csv", "--concurrency", "100"}, {"ingest", "--source", "x.csv", "--rate", "-1"},
-		{"ingest", "rate", "--source", "x.csv"}, {"cards", "more"}, {"nonsense"}, {"etl", "--nonsense"}, {"schedule"}, {"schedule", "nonsense"}, {"dashboard"}, {"dashboard", "nonsense"}, {"dashboard", "apply", "more"},
+		{"ingest", "rate", "--source", "x.csv"}, {"ingest", "--source", "a.csv", "--source", "b.csv", "--wait", "--detach"}, {"ingest", "pause", "--source", "a.csv", "--source", "a.csv"},
+		{"ingest", "rate", "--source", "a.csv", "--rows", "1", "--source", "b.csv"}, {"ingest", "cancel"}, {"ingest", "cancel", "--source", "a.csv", "--source", "b.csv"}, {"cards", "more"}, {"nonsense"}, {"etl", "--nonsense"}, {"schedule"}, {"schedule", "nonsense"}, {"dashboard"}, {"dashboard", "nonsense"}, {"dashboard", "apply", "more"},
 		{"schedule", "pause", "--reason", ""}, {"schedule", "backfill"}, {"schedule", "backfill", "--from", "2026-01-01T00:10:00Z", "--to", "2026-01-01T00:20:00Z"},
 		{"schedule", "backfill", "--from", "2016-01-01T00:00:00Z", "--to", "2026-01-01T00:00:00Z"},
 	} {

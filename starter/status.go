@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"covidpipeline/internal/health"
 	"covidpipeline/internal/search"
@@ -113,8 +111,7 @@ func (a *app) printReport(w io.Writer, r report) error {
 // watchStatus looks until it is interrupted. A terminal is redrawn; elsewhere
 // screens follow each other, or JSON, one line each.
 func (a *app) watchStatus(ctx context.Context, servers health.Servers) error {
-	f, ok := a.out.(*os.File)
-	terminal := ok && term.IsTerminal(int(f.Fd()))
+	redraw := terminal(a.out) != nil
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -126,7 +123,7 @@ func (a *app) watchStatus(ctx context.Context, servers health.Servers) error {
 		switch {
 		case a.json:
 			err = json.NewEncoder(a.out).Encode(r)
-		case terminal:
+		case redraw:
 			_, err = fmt.Fprint(a.out, "\x1b[H\x1b[2J", r.screen(), "\nCtrl-C ends.\n")
 		default:
 			_, err = fmt.Fprintln(a.out, r.screen())

@@ -2,14 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"go.temporal.io/sdk/client"
-	"golang.org/x/term"
+	"go.temporal.io/sdk/temporal"
 
 	"covidpipeline/workflows"
 )
@@ -40,6 +40,9 @@ func (a *app) watchIngest(ctx context.Context, c client.Client, run client.Workf
 				continue // the interrupt ended the waiting, not the ingest
 			}
 			view.end()
+			if temporal.IsCanceledError(err) {
+				return errors.New("the ingest was cancelled: the next one of this source continues at its checkpoint")
+			}
 			if err != nil {
 				return fmt.Errorf("the ingest failed: %w", err)
 			}
@@ -74,26 +77,25 @@ func (a *app) printIngest(r workflows.IngestResult) error {
 // view shows an ingest: one live line on a terminal, plain lines elsewhere.
 type view struct {
 	out      io.Writer
-	bar      *progressbar.ProgressBar // nil when not on a terminal
+	live     *liveLine // nil when not on a terminal
 	last     workflows.IngestProgress
-	first    workflows.IngestProgress
-	since    time.Time
-	silent   time.Time // since when no worker answers
+	first    workflows.IngestProgress // from which rates are measured
+	since    time.Time                // of first
+	silent   time.Time                // since when no worker answers
 	lastNote string
 }
 
 func (a *app) newView() *view {
 	v := &view{out: a.errOut}
-	if f, ok := a.errOut.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		v.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(f), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(20))
+	if f := terminal(a.errOut); f != nil {
+		v.live = &liveLine{f}
 	}
 	return v
 }
 
 func (v *view) end() {
-	if v.bar != nil {
-		_ = v.bar.Clear() // nothing depends on the line
+	if v.live != nil {
+		v.live.clear()
 	}
 }
 
@@ -110,11 +112,17 @@ func (v *view) look(ctx context.Context, c client.Client, id string) {
 		return
 	}
 	v.silent = time.Time{}
-	if v.since.IsZero() {
-		v.first, v.since = p, time.Now()
-	}
+	v.measure(p, time.Now())
 	v.show(p)
 	v.noteRetries(ctx, c, id)
+}
+
+// measure begins the measuring of rates anew with each release, and when an ingest
+// has fewer rows than before: it was started over.
+func (v *view) measure(p workflows.IngestProgress, now time.Time) {
+	if v.since.IsZero() || p.Release != v.first.Release || p.Rows < v.first.Rows || p.Bytes < v.first.Bytes {
+		v.first, v.since = p, now
+	}
 }
 
 // show prints what has changed.
@@ -123,27 +131,44 @@ func (v *view) show(p workflows.IngestProgress) {
 		return
 	}
 	v.last = p
-	line := v.line(p)
-	if v.bar == nil {
+	line := v.line(p, time.Now())
+	if v.live == nil {
 		fmt.Fprintln(v.out, line)
 		return
 	}
-	if p.Size > 0 {
-		v.bar.ChangeMax64(p.Size)
-	}
-	v.bar.Describe(line)
-	_ = v.bar.Set64(min(p.Bytes, max(p.Size, 1))) // nothing depends on the line
+	part := share(p)
+	_, short, _ := strings.Cut(line, ": ")
+	v.live.draw(part+bar(p)+line, part+line, part+short)
 }
 
-func (v *view) line(p workflows.IngestProgress) string {
+// share shows how much of the source is indexed.
+func share(p workflows.IngestProgress) string {
+	if p.Size <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%3d %% ", 100*min(p.Bytes, p.Size)/p.Size)
+}
+
+// bar draws it.
+func bar(p workflows.IngestProgress) string {
+	const cells = 20
+	if p.Size <= 0 {
+		return ""
+	}
+	full := int(cells * min(p.Bytes, p.Size) / p.Size)
+	return strings.Repeat("█", full) + strings.Repeat("░", cells-full) + " "
+}
+
+func (v *view) line(p workflows.IngestProgress, now time.Time) string {
 	name := p.NewestDone
 	if name == "" {
 		name = p.Phase
 	}
-	rate := float64(p.Rows-v.first.Rows) / max(time.Since(v.since).Seconds(), 0.001)
+	took := now.Sub(v.since)
+	rate := float64(p.Rows-v.first.Rows) / max(took.Seconds(), 0.001)
 	line := fmt.Sprintf("%s: %d rows, %.0f rows/s, %d quarantined", name, p.Rows, rate, p.Counts.Quarantined)
-	if bytes := p.Bytes - v.first.Bytes; p.Rows > v.first.Rows && p.Size > p.Bytes {
-		left := time.Duration(float64(time.Since(v.since)) * float64(p.Size-p.Bytes) / float64(bytes))
+	if bytes := p.Bytes - v.first.Bytes; bytes > 0 && p.Size > p.Bytes {
+		left := time.Duration(float64(took) * float64(p.Size-p.Bytes) / float64(bytes))
 		line += fmt.Sprintf(", ETA %s", left.Round(time.Second))
 	}
 	if p.Phase != "indexing" && p.NewestDone != "" {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -44,7 +45,7 @@ const (
 const usage = `usage: worker [check]
 
 Runs the pipeline's workflows and activities until SIGTERM. Its settings come from
-the environment, see docs/operations.md. "worker check" tells by its exit status
+the environment, see docs/operations.md. The exit status of "worker check" reports
 whether a worker of this host polls for work.`
 
 func main() {
@@ -52,6 +53,11 @@ func main() {
 	case len(os.Args) == 2 && os.Args[1] == "check":
 		if err := check(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	case len(os.Args) == 2 && slices.Contains([]string{"help", "-h", "-help", "--help"}, os.Args[1]):
+		if _, err := fmt.Println(usage); err != nil {
 			os.Exit(1)
 		}
 		return

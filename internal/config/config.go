@@ -171,10 +171,17 @@ func parse(into any) []error {
 // without the wild cards that would reach other indices.
 var indexName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,199}$`)
 
+// ownPart is what the names of the indices beside a raw index have: its quarantine,
+// its registry and those that a self-test makes.
+var ownPart = regexp.MustCompile(`-quarantine$|-releases$|-selftest-`)
+
 func (e *Elasticsearch) check() []error {
 	errs := []error{checkAddress("ELASTICSEARCH", e.URL, "http://127.0.0.1:9200")}
 	if !indexName.MatchString(e.Index) {
 		errs = append(errs, fmt.Errorf("ELASTICSEARCH_INDEX is %q: lower-case letters, digits, . _ - and at most 200 characters", e.Index))
+	}
+	if taken := ownPart.FindString(e.Index); taken != "" {
+		errs = append(errs, fmt.Errorf("ELASTICSEARCH_INDEX is %q: names with %s are those of the pipeline's own indices, use another", e.Index, taken))
 	}
 	if e.Shards < 1 || e.Shards > 1024 {
 		errs = append(errs, fmt.Errorf("ELASTICSEARCH_SHARDS is %d: from 1 to 1024", e.Shards))

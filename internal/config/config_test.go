@@ -56,6 +56,20 @@ func TestAllMistakesAreToldAtOnce(t *testing.T) {
 	}
 }
 
+// A raw index with such a name would be the quarantine or the registry of another.
+func TestTheNamesOfOtherIndicesAreRefused(t *testing.T) {
+	unset(t)
+	for name, good := range map[string]bool{
+		"cases": true, "cases-releases-2026": true, "quarantine": true, "cases.selftest": true,
+		"cases-quarantine": false, "cases-releases": false, "cases-selftest-1": false, "-releases": false,
+	} {
+		t.Setenv("ELASTICSEARCH_INDEX", name)
+		if _, err := LoadStarter(); (err == nil) != good || err != nil && !strings.Contains(err.Error(), "ELASTICSEARCH_INDEX") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestSecretsComeFromFilesWithoutTheirNewline(t *testing.T) {
 	unset(t)
 	path := filepath.Join(t.TempDir(), "url")

@@ -206,10 +206,19 @@ func readAll(res *http.Response) ([]byte, error) {
 // indices at once.
 var indexName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,200}$`)
 
-// checkIndex refuses names that are not those of one index.
+// ErrIndexName means that a name cannot be that of a raw index.
+var ErrIndexName = errors.New("not the name of a raw index")
+
+// checkIndex refuses names that are not those of one index, and those of the
+// indices that stand beside another raw index.
 func checkIndex(index string) error {
 	if !indexName.MatchString(index) {
-		return fmt.Errorf("%q cannot name an index: use lower-case letters, digits, dots, dashes and underscores", index)
+		return fmt.Errorf("%w: %q; use lower-case letters, digits, dots, dashes and underscores", ErrIndexName, index)
+	}
+	for _, beside := range []string{QuarantineIndex(""), ReleasesIndex("")} {
+		if strings.HasSuffix(index, beside) {
+			return fmt.Errorf("%w: %q; names that end with %s are those of the pipeline's own indices", ErrIndexName, index, beside)
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package search
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -72,11 +73,19 @@ func TestEnsureIndicesRefuses(t *testing.T) {
 	t.Parallel()
 	c := connect(t)
 	for _, name := range []string{"", "Upper", "a,b", "*", "_all", "-x", "a/b", "a b", "a?x=1", "..", strings.Repeat("x", 300)} {
-		if _, err := c.EnsureIndices(t.Context(), name, 1, 0); err == nil || !strings.Contains(err.Error(), "cannot name an index") {
+		if _, err := c.EnsureIndices(t.Context(), name, 1, 0); !errors.Is(err, ErrIndexName) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
 	index := testenv.Index(t)
+	for _, name := range []string{QuarantineIndex(index), ReleasesIndex(index)} {
+		if _, err := c.EnsureIndices(t.Context(), name, 1, 0); !errors.Is(err, ErrIndexName) {
+			t.Errorf("%q: %v", name, err)
+		}
+		if _, err := c.IndexUUID(t.Context(), name); KindOf(err) != IndexGone {
+			t.Errorf("%q was made: %v", name, err)
+		}
+	}
 	raw(t, "PUT", "/"+index, `{"mappings":{"properties":{"source":{"type":"text"}}}}`)
 	if _, err := c.EnsureIndices(t.Context(), index, 1, 0); KindOf(err) != Refused ||
 		!strings.Contains(err.Error(), "another mapping") || !strings.Contains(err.Error(), "COUNTY_NAME") {

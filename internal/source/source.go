@@ -19,6 +19,18 @@ import (
 // it, and this one may get it: mounts and copies come late.
 var ErrNotHere = errors.New("no such file on this machine")
 
+// Errors that trying again does not mend. They come wrapped: test with errors.Is.
+var (
+	// ErrNotAFile means that the source names a folder, a pipe, a device, or cannot
+	// be a path at all.
+	ErrNotAFile = errors.New("the source is not an ordinary file")
+	// ErrDenied means that the user of this process may not read the file.
+	ErrDenied = errors.New("no permission to read the source")
+)
+
+// ErrUnread means that looking at a source, or opening it, failed in another way.
+var ErrUnread = errors.New("the source cannot be opened")
+
 // Info is what is known of a source without reading it.
 type Info struct {
 	Size    int64 // bytes
@@ -47,8 +59,8 @@ func Canonical(path string) (string, error) {
 	return absolute, nil
 }
 
-// Stat looks at a source. Its errors name the host when the file is not there
-// (ErrNotHere) and refuse what is not an ordinary file.
+// Stat looks at a source. Its errors name the host and are ErrNotHere,
+// ErrNotAFile, ErrDenied or ErrUnread.
 func Stat(uri string) (Info, error) {
 	if err := checkURI(uri); err != nil {
 		return Info{}, err
@@ -61,7 +73,7 @@ func Stat(uri string) (Info, error) {
 }
 
 // Open opens a source for reading from an offset in bytes. Behind the end of
-// the file there is nothing to read and no error.
+// the file there is nothing to read and no error. Its errors are those of Stat.
 func Open(uri string, offset int64) (io.ReadCloser, error) {
 	// Looking first keeps a named pipe from blocking the open.
 	if _, err := Stat(uri); err != nil {
@@ -73,7 +85,7 @@ func Open(uri string, offset int64) (io.ReadCloser, error) {
 	}
 	if _, err := file.Seek(offset, io.SeekStart); err != nil {
 		_ = file.Close()
-		return nil, fmt.Errorf("seek to byte %d of source %s: %w", offset, uri, err)
+		return nil, fmt.Errorf("%w: seek to byte %d of %s: %w", ErrUnread, offset, uri, err)
 	}
 	return file, nil
 }
@@ -83,22 +95,28 @@ func checkURI(uri string) error {
 		return notAPath(uri)
 	}
 	if !filepath.IsAbs(uri) {
-		return fmt.Errorf("source %q is not an absolute path", uri)
+		return fmt.Errorf("%w: %q is not an absolute path", ErrNotAFile, uri)
 	}
 	return nil
 }
 
 func notAPath(uri string) error {
-	return fmt.Errorf("source %q is not a path: give the path of a local file, without a scheme", uri)
+	return fmt.Errorf("%w: %q is not a path; give the path of a local file, without a scheme", ErrNotAFile, uri)
 }
 
 func statError(uri string, err error) error {
+	switch {
 	// ENOTDIR: a folder of the path is a file here.
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("%w (%s): %s; put it there under the same path, or run a worker where it is",
 			ErrNotHere, hostName(), uri)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w (%s): %s; give user %d read permission for it, and search permission for its folders",
+			ErrDenied, hostName(), uri, os.Geteuid())
+	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ELOOP):
+		return fmt.Errorf("%w (%s): %w", ErrNotAFile, hostName(), err)
 	}
-	return fmt.Errorf("open source on %s: %w", hostName(), err)
+	return fmt.Errorf("%w (%s): %w", ErrUnread, hostName(), err)
 }
 
 func hostName() string {
@@ -110,15 +128,25 @@ func hostName() string {
 }
 
 func describe(uri string, info fs.FileInfo) (Info, error) {
-	if info.IsDir() {
-		return Info{}, fmt.Errorf("source %s is a folder: name a file in it", uri)
-	}
 	if !info.Mode().IsRegular() {
-		return Info{}, fmt.Errorf("source %s is not an ordinary file (%s)", uri, info.Mode())
+		return Info{}, fmt.Errorf("%w (%s): %s is %s; name a CSV file", ErrNotAFile, hostName(), uri, kindOf(info.Mode()))
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return Info{}, fmt.Errorf("source %s has no inode on this system", uri)
+		return Info{}, fmt.Errorf("%w: %s has no inode on this system", ErrNotAFile, uri)
 	}
 	return Info{Size: info.Size(), ModTime: info.ModTime(), Identity: fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)}, nil
+}
+
+// kindOf returns what a file is that is no ordinary one.
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
 }

@@ -133,18 +133,25 @@ func TestRefused(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	circle := filepath.Join(folder, "circle")
+	if err := os.Symlink(circle, circle); err != nil {
+		t.Fatal(err)
+	}
 	for uri, word := range map[string]string{
-		folder:               "folder",
-		pipe:                 "ordinary file",
-		"cases.csv":          "absolute",
-		"https://a.test/b":   "without a scheme",
-		"file:///etc/passwd": "without a scheme",
+		folder:                               "a folder",
+		pipe:                                 "a pipe",
+		os.DevNull:                           "a device",
+		circle:                               "too many",
+		"/" + strings.Repeat("too long", 40): "too long",
+		"cases.csv":                          "absolute",
+		"https://a.test/b":                   "without a scheme",
+		"file:///etc/passwd":                 "without a scheme",
 	} {
 		_, statErr := Stat(uri)
 		_, openErr := Open(uri, 0)
 		for _, err := range []error{statErr, openErr} {
-			if err == nil || errors.Is(err, ErrNotHere) || !strings.Contains(err.Error(), word) {
-				t.Errorf("%s: %v; want an error with %q", uri, err, word)
+			if !errors.Is(err, ErrNotAFile) || !strings.Contains(err.Error(), word) {
+				t.Errorf("%s: %v; want ErrNotAFile with %q", uri, err, word)
 			}
 		}
 	}
@@ -166,7 +173,7 @@ func TestOpen(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := Open(path, -1); err == nil {
-		t.Error("a negative offset is taken")
+	if _, err := Open(path, -1); !errors.Is(err, ErrUnread) {
+		t.Errorf("a negative offset: %v", err)
 	}
 }

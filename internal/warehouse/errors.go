@@ -31,8 +31,19 @@ var (
 	ErrUnavailable = errors.New("PostgreSQL is not available")
 )
 
-// explain gives an error of PostgreSQL the class that a caller acts on. pgx's
-// own texts hold no password.
+// Error marks an error that comes from PostgreSQL or from the connection to it, of
+// whatever class. An error without the mark is another fault, such as one of the
+// function that ScanRows calls.
+type Error struct{ Err error }
+
+// Error returns the text of the error itself.
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error itself.
+func (e *Error) Unwrap() error { return e.Err }
+
+// explain gives an error of PostgreSQL its mark and the class that a caller acts
+// on. pgx's own texts hold no password.
 func explain(err error) error {
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) { // also one of connect_timeout
@@ -48,13 +59,13 @@ func explain(err error) error {
 			class = ErrNotMigrated
 		}
 		if class == nil {
-			return err
+			return &Error{err}
 		}
-		return fmt.Errorf("%w: %s (SQLSTATE %s)", class, pg.Message, pg.Code)
+		return &Error{fmt.Errorf("%w: %s (SQLSTATE %s)", class, pg.Message, pg.Code)}
 	}
 	var network net.Error
 	if connect != nil || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || pgconn.SafeToRetry(err) {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return &Error{fmt.Errorf("%w: %w", ErrUnavailable, err)}
 	}
 	return err
 }

@@ -25,13 +25,17 @@ func TestExplain(t *testing.T) {
 				t.Errorf("%s: %v", code, err)
 			}
 		}
+		var marked *Error
+		if !errors.As(err, &marked) {
+			t.Errorf("%s: %v is not marked as an error of PostgreSQL", code, err)
+		}
 	}
 	for _, err := range []error{io.ErrUnexpectedEOF, io.EOF} {
 		if err := explain(fmt.Errorf("receive: %w", err)); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("a connection that ends: %v", err)
 		}
 	}
-	for _, err := range []error{nil, context.Canceled, context.DeadlineExceeded, ErrOvertaken} {
+	for _, err := range []error{nil, context.Canceled, context.DeadlineExceeded, ErrOvertaken, errors.New("another's")} {
 		if got := explain(err); got != err { //nolint:errorlint // the very same
 			t.Errorf("%v became %v", err, got)
 		}
