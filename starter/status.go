@@ -74,7 +74,7 @@ func (a *app) servers(db *warehouse.DB) (health.Servers, error) {
 	var err error
 	s.Search, err = search.New(search.Config{
 		URL: a.cfg.Elasticsearch.URL, Username: a.cfg.Username, Password: a.cfg.Password.Reveal(),
-		APIKey: a.cfg.APIKey.Reveal(), CAFile: a.cfg.CAFile,
+		APIKey: a.cfg.APIKey.Reveal(), CAFile: a.cfg.CAFile, CertFile: a.cfg.CertFile, KeyFile: a.cfg.KeyFile,
 	})
 	if err != nil {
 		return s, usageError{err}

@@ -79,7 +79,8 @@ func run(cfg config.Worker, logger *slog.Logger) error {
 	}
 	defer db.Close()
 	es, err := search.New(search.Config{
-		URL: cfg.Elasticsearch.URL, Username: cfg.Username, Password: cfg.Password.Reveal(), APIKey: cfg.APIKey.Reveal(), CAFile: cfg.CAFile,
+		URL: cfg.Elasticsearch.URL, Username: cfg.Username, Password: cfg.Password.Reveal(), APIKey: cfg.APIKey.Reveal(),
+		CAFile: cfg.CAFile, CertFile: cfg.CertFile, KeyFile: cfg.KeyFile,
 	})
 	if err != nil {
 		return err

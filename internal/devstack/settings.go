@@ -124,7 +124,7 @@ func environment(inherited []string, settings []setting) []string {
 		name, _, _ := strings.Cut(v, "=")
 		switch {
 		case name == "ELASTICSEARCH_SHARDS", name == "ELASTICSEARCH_REPLICAS": // layout, not address
-		case strings.HasPrefix(name, "ELASTICSEARCH_"), strings.HasPrefix(name, "DATABASE_URL"), strings.HasPrefix(name, "TEMPORAL_"):
+		case strings.HasPrefix(name, "ELASTICSEARCH_"), strings.HasPrefix(name, "DATABASE_"), strings.HasPrefix(name, "TEMPORAL_"):
 			continue
 		}
 		env = append(env, v)
@@ -138,7 +138,7 @@ func environment(inherited []string, settings []setting) []string {
 // isSetting tells whether a variable of the environment is one that our programs
 // read.
 func isSetting(variable string) bool {
-	return slices.ContainsFunc([]string{"ELASTICSEARCH_", "DATABASE_URL", "TEMPORAL_", "METABASE_", "LOG_"},
+	return slices.ContainsFunc([]string{"ELASTICSEARCH_", "DATABASE_", "TEMPORAL_", "METABASE_", "LOG_"},
 		func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
 }
 

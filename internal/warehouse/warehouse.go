@@ -6,6 +6,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -70,6 +71,11 @@ func parse(url string) (*pgxpool.Config, error) {
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = applicationName
+	}
+	// Otherwise a server, or who poses as it, could ask for the password itself. A Unix
+	// socket reaches this machine's server alone, which often knows the user without one.
+	if c := config.ConnConfig; c.Password != "" && c.RequireAuth == "" && !strings.HasPrefix(c.Host, "/") {
+		c.RequireAuth = "scram-sha-256"
 	}
 	return config, nil
 }
