@@ -45,8 +45,15 @@ func OpenReader(ctx context.Context, url string) (*DB, error) {
 	config.ConnConfig.RuntimeParams["role"] = readerRole
 	config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
 	config.ConnConfig.RuntimeParams["jit"] = "off" // compiling takes longer than any card's statement
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = max(config.MaxConns, readerConnections)
+	}
 	return open(ctx, config)
 }
+
+// readerConnections is how many connections a reader has at most, unless the URL says
+// otherwise: several long downloads leave enough of them to pages.
+const readerConnections = 12
 
 func open(ctx context.Context, config *pgxpool.Config) (*DB, error) {
 	config.MaxConnIdleTime = 5 * time.Minute
