@@ -26,6 +26,7 @@ import (
 
 	"covidpipeline/internal/config"
 	"covidpipeline/internal/temporalclient"
+	"covidpipeline/internal/terminal"
 	"covidpipeline/internal/warehouse"
 )
 
@@ -38,6 +39,10 @@ func main() {
 
 // run carries out one call and gives its exit status.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	shown, shownErr := terminal.New(out), terminal.New(errOut)
+	defer shown.Flush()    //nolint:errcheck // what could not be written was reported at its Write
+	defer shownErr.Flush() //nolint:errcheck // as above
+	out, errOut = shown, shownErr
 	a := &app{out: out, errOut: errOut}
 	root := a.command()
 	root.SetArgs(args)

@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"covidpipeline/internal/health"
 	"covidpipeline/internal/search"
 	"covidpipeline/internal/temporalclient"
+	"covidpipeline/internal/terminal"
 	"covidpipeline/internal/warehouse"
 )
 
@@ -113,8 +112,7 @@ func (a *app) printReport(w io.Writer, r report) error {
 // watchStatus looks until it is interrupted. A terminal is redrawn; elsewhere
 // screens follow each other, or JSON, one line each.
 func (a *app) watchStatus(ctx context.Context, servers health.Servers) error {
-	f, ok := a.out.(*os.File)
-	terminal := ok && term.IsTerminal(int(f.Fd()))
+	screen := terminal.Of(a.out)
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -126,8 +124,10 @@ func (a *app) watchStatus(ctx context.Context, servers health.Servers) error {
 		switch {
 		case a.json:
 			err = json.NewEncoder(a.out).Encode(r)
-		case terminal:
-			_, err = fmt.Fprint(a.out, "\x1b[H\x1b[2J", r.screen(), "\nCtrl-C ends.\n")
+		case screen != nil:
+			if _, err = io.WriteString(screen, "\x1b[H\x1b[2J"); err == nil {
+				_, err = fmt.Fprint(a.out, r.screen(), "\nCtrl-C ends.\n")
+			}
 		default:
 			_, err = fmt.Fprintln(a.out, r.screen())
 		}

@@ -4,13 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"go.temporal.io/sdk/client"
-	"golang.org/x/term"
 
+	"covidpipeline/internal/terminal"
 	"covidpipeline/workflows"
 )
 
@@ -84,7 +83,7 @@ type view struct {
 
 func (a *app) newView() *view {
 	v := &view{out: a.errOut}
-	if f, ok := a.errOut.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f := terminal.Of(a.errOut); f != nil {
 		v.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(f), progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(20))
 	}
@@ -131,7 +130,7 @@ func (v *view) show(p workflows.IngestProgress) {
 	if p.Size > 0 {
 		v.bar.ChangeMax64(p.Size)
 	}
-	v.bar.Describe(line)
+	v.bar.Describe(terminal.Escape(line))         // the bar writes to the terminal itself
 	_ = v.bar.Set64(min(p.Bytes, max(p.Size, 1))) // nothing depends on the line
 }
 

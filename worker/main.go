@@ -22,6 +22,7 @@ import (
 	"covidpipeline/internal/metabase"
 	"covidpipeline/internal/search"
 	"covidpipeline/internal/temporalclient"
+	"covidpipeline/internal/terminal"
 	"covidpipeline/internal/warehouse"
 	"covidpipeline/workflows"
 )
@@ -49,7 +50,7 @@ func main() {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == "check":
 		if err := check(context.Background()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
+			fmt.Fprintln(os.Stderr, terminal.Escape(err.Error()))
 			os.Exit(1)
 		}
 		return
@@ -59,7 +60,7 @@ func main() {
 	}
 	cfg, err := config.LoadWorker()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, terminal.Escape(err.Error()))
 		os.Exit(2)
 	}
 	logger := cfg.Logger()
