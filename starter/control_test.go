@@ -46,11 +46,11 @@ func TestControlCharactersAreShown(t *testing.T) {
 	look("reconcile")
 	look("reconcile", "--json")
 	o.execute(`INSERT INTO covid_rejects (key, reason, date, document, source, release, row, generation)
-		VALUES (gen_random_uuid(), E'no \x1b[8m such reason', '2020', '{}', 's', 1, 1, 1)`)
+		SELECT gen_random_uuid(), E'no \x1b[8m such reason', '2020', '{}', 's', 1, n, 1 FROM generate_series(1, 9) n`)
 	look("cards")
 	look("cards", "--json")
 	look("status")
 	look("status", "--json")
 	look("no\x1bverb")
-	o.contains(seen, `a\u001b]0;title\u0007\u202e.csv: release 1`, `Ari\u001b[2Jzo\u009b31mna`, `\u001b[8m such reason`, `no\u001bverb`)
+	o.contains(seen, `a\u001b]0;title\u0007\u202e.csv: release 1`, `Ari\u001b[2Jzo\u009b31mna`, `\u001b[8m such reason`, `no\x1bverb`)
 }
