@@ -110,7 +110,7 @@ func run(cfg config.Worker, logger *slog.Logger) error {
 // openWarehouse connects to the warehouse and brings its tables up to date.
 func openWarehouse(ctx context.Context, cfg config.Worker, logger *slog.Logger) (*warehouse.DB, error) {
 	url := cfg.Database.URL.Reveal()
-	applied, version, err := warehouse.Migrate(ctx, url)
+	applied, version, err := warehouse.MigrateLogged(ctx, url, logger)
 	if err != nil {
 		return nil, err
 	}
