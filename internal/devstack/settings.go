@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,6 +113,25 @@ func (s *Stack) writeEnv(password string) error {
 	}
 	if err := replaceFile(s.envPath(), text.String(), 0o600); err != nil {
 		return fmt.Errorf("write the env file: %w", err)
+	}
+	return s.writeService(password)
+}
+
+// writeService writes PostgreSQL's service file, with which psql reaches the warehouse
+// without a password on its command line, which every user of the machine can read.
+func (s *Stack) writeService(password string) error {
+	server, err := s.recorded("PostgreSQL")
+	if err != nil || server == nil {
+		return err // settings has reported a server that is not there
+	}
+	host, port, err := net.SplitHostPort(server.Addr())
+	if err != nil {
+		return fmt.Errorf("write the service file: %w", err)
+	}
+	text := fmt.Sprintf("# Written by `make up`: PGSERVICEFILE=.dev/pg_service.conf psql service=warehouse\n"+
+		"[warehouse]\nhost=%s\nport=%s\nuser=%s\npassword=%s\ndbname=%s\n", host, port, superuser, password, Database)
+	if err := replaceFile(filepath.Join(s.State, "pg_service.conf"), text, 0o600); err != nil {
+		return fmt.Errorf("write the service file: %w", err)
 	}
 	return nil
 }

@@ -111,8 +111,17 @@ func TestStackFromUpToClean(t *testing.T) {
 	if info, err := os.Stat(s.State); err != nil || info.Mode().Perm()&0o067 != 0 {
 		t.Errorf("the state folder is open: %v, %v", info.Mode(), err)
 	}
-	if info, err := os.Stat(s.envPath()); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the env file, which holds a password: %v, %v", info, err)
+	for _, path := range []string{s.envPath(), filepath.Join(s.State, "pg_service.conf")} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s, which holds a password: %v, %v", path, info, err)
+		}
+	}
+	conn, err := pgx.Connect(t.Context(), "service=warehouse servicefile="+filepath.Join(s.State, "pg_service.conf"))
+	if err != nil {
+		t.Fatalf("the service file: %v", err)
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 	warehouse(t, s, "CREATE TABLE kept AS SELECT 'still here' AS what; SELECT what FROM kept")
 
