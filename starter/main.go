@@ -27,6 +27,7 @@ import (
 
 	"covidpipeline/internal/config"
 	"covidpipeline/internal/temporalclient"
+	"covidpipeline/internal/terminal"
 	"covidpipeline/internal/warehouse"
 )
 
@@ -38,16 +39,19 @@ func main() {
 }
 
 // run carries out one call and returns its exit status.
-func run(ctx context.Context, args []string, stdout, errOut io.Writer) int {
-	out := &checkedWriter{Writer: stdout}
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	out, errOut := terminal.New(stdout), terminal.New(stderr)
+	defer errOut.Flush() //nolint:errcheck // there is nowhere else to say it
 	a := &app{out: out, errOut: errOut}
 	root := a.command()
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
-	if out.err != nil && (err == nil || errors.Is(err, errSaid)) {
-		err = out.err
+	// Most of what a verb prints goes through functions whose errors are not looked at
+	// one by one.
+	if printed := out.Flush(); printed != nil && (err == nil || errors.Is(err, errSaid)) {
+		err = fmt.Errorf("write the output: %w", printed)
 	}
 	if err == nil {
 		return 0

@@ -113,7 +113,8 @@ func TestWithoutTheWarehouse(t *testing.T) {
 func TestAReaderIsEnough(t *testing.T) {
 	t.Parallel()
 	o, _ := newDashboardOperator(t)
-	o.env = append(o.env, fmt.Sprintf("DATABASE_URL=%s", o.setting("METABASE_DATABASE_URL")))
+	// The tests' server asks for no password.
+	o.env = append(o.env, fmt.Sprintf("DATABASE_URL=%s&require_auth=none", o.setting("METABASE_DATABASE_URL")))
 	o.contains(o.must("cards"), "Total Covid Records count")
 	_, out := o.start("starter", "serve", "--listen", "127.0.0.1:0")
 	o.await("the address", func() bool { return strings.Contains(out.String(), "http://") })

@@ -13,6 +13,7 @@ import (
 	"covidpipeline/internal/health"
 	"covidpipeline/internal/search"
 	"covidpipeline/internal/temporalclient"
+	"covidpipeline/internal/terminal"
 	"covidpipeline/internal/warehouse"
 )
 
@@ -72,7 +73,7 @@ func (a *app) servers(db *warehouse.DB) (health.Servers, error) {
 	var err error
 	s.Search, err = search.New(search.Config{
 		URL: a.cfg.Elasticsearch.URL, Username: a.cfg.Username, Password: a.cfg.Password.Reveal(),
-		APIKey: a.cfg.APIKey.Reveal(), CAFile: a.cfg.CAFile,
+		APIKey: a.cfg.APIKey.Reveal(), CAFile: a.cfg.CAFile, CertFile: a.cfg.CertFile, KeyFile: a.cfg.KeyFile,
 	})
 	if err != nil {
 		return s, usageError{err}
@@ -111,7 +112,7 @@ func (a *app) printReport(w io.Writer, r report) error {
 // watchStatus looks until it is interrupted. A terminal is redrawn; elsewhere
 // screens follow each other, or JSON, one line each.
 func (a *app) watchStatus(ctx context.Context, servers health.Servers) error {
-	redraw := terminal(a.out) != nil
+	screen := terminal.Of(a.out)
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -123,8 +124,10 @@ func (a *app) watchStatus(ctx context.Context, servers health.Servers) error {
 		switch {
 		case a.json:
 			err = json.NewEncoder(a.out).Encode(r)
-		case redraw:
-			_, err = fmt.Fprint(a.out, "\x1b[H\x1b[2J", r.screen(), "\nCtrl-C ends.\n")
+		case screen != nil:
+			if _, err = io.WriteString(screen, "\x1b[H\x1b[2J"); err == nil {
+				_, err = fmt.Fprint(a.out, r.screen(), "\nCtrl-C ends.\n")
+			}
 		default:
 			_, err = fmt.Fprintln(a.out, r.screen())
 		}

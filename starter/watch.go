@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"covidpipeline/internal/terminal"
 	"covidpipeline/workflows"
 )
 
@@ -87,7 +88,7 @@ type view struct {
 
 func (a *app) newView() *view {
 	v := &view{out: a.errOut}
-	if f := terminal(a.errOut); f != nil {
+	if f := terminal.Of(a.errOut); f != nil {
 		v.live = &liveLine{f}
 	}
 	return v

@@ -23,6 +23,7 @@ import (
 	"covidpipeline/internal/metabase"
 	"covidpipeline/internal/search"
 	"covidpipeline/internal/temporalclient"
+	"covidpipeline/internal/terminal"
 	"covidpipeline/internal/warehouse"
 	"covidpipeline/workflows"
 )
@@ -52,7 +53,7 @@ func main() {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == "check":
 		if err := check(context.Background()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
+			fmt.Fprintln(os.Stderr, terminal.Escape(err.Error()))
 			os.Exit(1)
 		}
 		return
@@ -67,7 +68,7 @@ func main() {
 	}
 	cfg, err := config.LoadWorker()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, terminal.Escape(err.Error()))
 		os.Exit(2)
 	}
 	logger := cfg.Logger()
@@ -87,7 +88,8 @@ func run(cfg config.Worker, logger *slog.Logger) error {
 	}
 	defer db.Close()
 	es, err := search.New(search.Config{
-		URL: cfg.Elasticsearch.URL, Username: cfg.Username, Password: cfg.Password.Reveal(), APIKey: cfg.APIKey.Reveal(), CAFile: cfg.CAFile,
+		URL: cfg.Elasticsearch.URL, Username: cfg.Username, Password: cfg.Password.Reveal(), APIKey: cfg.APIKey.Reveal(),
+		CAFile: cfg.CAFile, CertFile: cfg.CertFile, KeyFile: cfg.KeyFile,
 	})
 	if err != nil {
 		return err
@@ -121,7 +123,7 @@ func run(cfg config.Worker, logger *slog.Logger) error {
 // openWarehouse connects to the warehouse and brings its tables up to date.
 func openWarehouse(ctx context.Context, cfg config.Worker, logger *slog.Logger) (*warehouse.DB, error) {
 	url := cfg.Database.URL.Reveal()
-	applied, version, err := warehouse.Migrate(ctx, url)
+	applied, version, err := warehouse.MigrateLogged(ctx, url, logger)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,16 +53,23 @@ type Elasticsearch struct {
 	PasswordFile string `env:"ELASTICSEARCH_PASSWORD_FILE"`
 	APIKey       Secret `env:"ELASTICSEARCH_API_KEY" desc:"an API key instead"`
 	APIKeyFile   string `env:"ELASTICSEARCH_API_KEY_FILE"`
-	CAFile       string `env:"ELASTICSEARCH_CA_FILE" desc:"file of certificates to trust"`
-	Index        string `env:"ELASTICSEARCH_INDEX" envDefault:"usa_covid_cases" desc:"the raw index; beside it -quarantine and -releases. Of the starter's commands, which give it to the runs; the worker does what it is given"`
-	Shards       int    `env:"ELASTICSEARCH_SHARDS" envDefault:"1" desc:"of a raw index that does not exist yet"`
-	Replicas     int    `env:"ELASTICSEARCH_REPLICAS" envDefault:"0" desc:"of a raw index that does not exist yet"`
+	CAFile       string `env:"ELASTICSEARCH_CA_FILE" desc:"file of certificates to trust; https only"`
+	CertFile     string `env:"ELASTICSEARCH_CLIENT_CERT_FILE" desc:"file of the certificate that the programs show; https only"`
+	KeyFile      string `env:"ELASTICSEARCH_CLIENT_KEY_FILE" desc:"file of its private key"`
+
+	AllowPlaintext bool `env:"ELASTICSEARCH_ALLOW_PLAINTEXT" envDefault:"false" desc:"true: the log-in may go to another host by plain http"`
+
+	Index    string `env:"ELASTICSEARCH_INDEX" envDefault:"usa_covid_cases" desc:"the raw index; beside it -quarantine and -releases. Of the starter's commands, which give it to the runs; the worker does what it is given"`
+	Shards   int    `env:"ELASTICSEARCH_SHARDS" envDefault:"1" desc:"of a raw index that does not exist yet"`
+	Replicas int    `env:"ELASTICSEARCH_REPLICAS" envDefault:"0" desc:"of a raw index that does not exist yet"`
 }
 
 // Database is how the warehouse is reached.
 type Database struct {
-	URL     Secret `env:"DATABASE_URL" desc:"the warehouse, postgres://user:password@host:5432/warehouse. For the starter's serve, cards and status a user who is only a member of covid_reader is enough"`
+	URL     Secret `env:"DATABASE_URL" desc:"the warehouse, postgres://user:password@host:5432/warehouse?sslmode=verify-full. For the starter's serve, cards and status a user who is only a member of covid_reader is enough"`
 	URLFile string `env:"DATABASE_URL_FILE"`
+
+	AllowPlaintext bool `env:"DATABASE_ALLOW_PLAINTEXT" envDefault:"false" desc:"true: the password may go to another host whose certificate is not verified, or without TLS"`
 }
 
 // MetabaseAddress is where a Metabase is.
@@ -77,6 +85,8 @@ type Metabase struct {
 	PasswordFile    string `env:"METABASE_PASSWORD_FILE"`
 	DatabaseURL     Secret `env:"METABASE_DATABASE_URL" desc:"the warehouse as Metabase reaches it, by a user who can only read: postgres://reader:password@host:5432/warehouse"`
 	DatabaseURLFile string `env:"METABASE_DATABASE_URL_FILE"`
+
+	AllowPlaintext bool `env:"METABASE_ALLOW_PLAINTEXT" envDefault:"false" desc:"true: the log-in may go to Metabase on another host by plain http, and Metabase may send its password to PostgreSQL on another host, whose certificate it does not verify"`
 }
 
 // Missing names the variables without which no dashboard can be provisioned.
@@ -197,9 +207,31 @@ func (e *Elasticsearch) check() []error {
 	if (e.Username == "") != (e.Password == "") {
 		errs = append(errs, errors.New("ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD go together: one of them is missing"))
 	}
+	if e.Password != "" || e.APIKey != "" {
+		errs = append(errs, checkEncrypted("ELASTICSEARCH", e.URL, e.AllowPlaintext))
+	}
+	return append(errs, e.checkCertificates()...)
+}
+
+func (e *Elasticsearch) checkCertificates() (errs []error) {
+	for _, f := range []struct{ name, path string }{
+		{"ELASTICSEARCH_CA_FILE", e.CAFile}, {"ELASTICSEARCH_CLIENT_CERT_FILE", e.CertFile}, {"ELASTICSEARCH_CLIENT_KEY_FILE", e.KeyFile},
+	} {
+		if f.path != "" && !isHTTPS(e.URL) {
+			errs = append(errs, fmt.Errorf("%s is set and ELASTICSEARCH_URL is plain http, which uses no certificates: use https, or remove %[1]s", f.name))
+		}
+	}
 	if e.CAFile != "" {
 		if _, err := os.ReadFile(e.CAFile); err != nil {
 			errs = append(errs, fmt.Errorf("ELASTICSEARCH_CA_FILE: %w", err))
+		}
+	}
+	switch {
+	case (e.CertFile == "") != (e.KeyFile == ""):
+		errs = append(errs, errors.New("ELASTICSEARCH_CLIENT_CERT_FILE and ELASTICSEARCH_CLIENT_KEY_FILE go together: one of them is missing"))
+	case e.CertFile != "":
+		if _, err := tls.LoadX509KeyPair(e.CertFile, e.KeyFile); err != nil {
+			errs = append(errs, fmt.Errorf("ELASTICSEARCH_CLIENT_CERT_FILE and ELASTICSEARCH_CLIENT_KEY_FILE: %w", err))
 		}
 	}
 	return errs
@@ -213,38 +245,32 @@ func (d *Database) check() []error {
 		return nil
 	}
 	// pgx's own error would repeat the address and so could show a password.
-	if _, err := pgx.ParseConfig(d.URL.Reveal()); err != nil {
-		return []error{errors.New("DATABASE_URL is not an address such as postgres://user:password@host:5432/warehouse?sslmode=disable")}
+	config, err := pgx.ParseConfig(d.URL.Reveal())
+	if err != nil {
+		return []error{errors.New("DATABASE_URL is not an address such as postgres://user:password@host:5432/warehouse?sslmode=verify-full, or names a file that cannot be read")}
 	}
-	return nil
+	return []error{checkVerified(config, d.AllowPlaintext)}
 }
 
 func (m MetabaseAddress) check() error {
 	return checkAddress("METABASE", m.URL, "http://127.0.0.1:3000")
 }
 
-// checkAddress refuses what is no address of a server, or holds a log-in. The
-// server's variables begin with its name.
-func checkAddress(server, address, example string) error {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
-		return fmt.Errorf("%s_URL is not an http or https address such as %s", server, example)
-	case u.User != nil:
-		return fmt.Errorf("%[1]s_URL holds a user: set %[1]s_USERNAME and %[1]s_PASSWORD instead", server)
-	}
-	return nil
-}
-
 func (m *Metabase) check() []error {
 	errs := []error{m.MetabaseAddress.check()}
 	errs = append(errs, fromFile("METABASE_PASSWORD", &m.Password, m.PasswordFile))
+	if m.Password != "" {
+		errs = append(errs, checkEncrypted("METABASE", m.URL, m.AllowPlaintext))
+	}
 	if err := fromFile("METABASE_DATABASE_URL", &m.DatabaseURL, m.DatabaseURLFile); err != nil {
 		return append(errs, err)
 	}
 	if m.DatabaseURL != "" {
-		_, err := m.Connection()
+		c, err := m.Connection()
 		errs = append(errs, err)
+		if err == nil {
+			errs = append(errs, c.checkEncrypted(m.AllowPlaintext))
+		}
 	}
 	return errs
 }
@@ -268,8 +294,14 @@ func (m Metabase) Connection() (Connection, error) {
 	if c.Host == "" || c.Database == "" || c.User == "" {
 		return Connection{}, malformed
 	}
-	mode := u.Query().Get("sslmode")
-	c.SSL = mode != "" && mode != "disable" && mode != "allow" && mode != "prefer"
+	parameters, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return Connection{}, malformed
+	}
+	if err := checkParameters(parameters); err != nil {
+		return Connection{}, err
+	}
+	c.SSL = parameters.Get("sslmode") == "require"
 	return c, nil
 }
 

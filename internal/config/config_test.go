@@ -17,7 +17,8 @@ func unset(t *testing.T) {
 	for _, name := range []string{"ELASTICSEARCH_URL", "ELASTICSEARCH_INDEX", "ELASTICSEARCH_USERNAME", "ELASTICSEARCH_PASSWORD",
 		"ELASTICSEARCH_PASSWORD_FILE", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_API_KEY_FILE", "ELASTICSEARCH_CA_FILE",
 		"ELASTICSEARCH_SHARDS", "ELASTICSEARCH_REPLICAS", "DATABASE_URL", "DATABASE_URL_FILE", "METABASE_URL", "METABASE_USERNAME", "METABASE_PASSWORD", "METABASE_PASSWORD_FILE", "METABASE_DATABASE_URL",
-		"METABASE_DATABASE_URL_FILE", "LOG_LEVEL", "LOG_FORMAT"} {
+		"METABASE_DATABASE_URL_FILE", "LOG_LEVEL", "LOG_FORMAT", "ELASTICSEARCH_CLIENT_CERT_FILE", "ELASTICSEARCH_CLIENT_KEY_FILE",
+		"ELASTICSEARCH_ALLOW_PLAINTEXT", "DATABASE_ALLOW_PLAINTEXT", "METABASE_ALLOW_PLAINTEXT", "PGSSLMODE", "PGSSLROOTCERT", "PGHOST", "PGPASSWORD"} {
 		t.Setenv(name, "")
 		if err := os.Unsetenv(name); err != nil {
 			t.Fatal(err)
@@ -73,12 +74,12 @@ func TestTheNamesOfOtherIndicesAreRefused(t *testing.T) {
 func TestSecretsComeFromFilesWithoutTheirNewline(t *testing.T) {
 	unset(t)
 	path := filepath.Join(t.TempDir(), "url")
-	if err := os.WriteFile(path, []byte("postgres://u:pass-word@h/db\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("postgres://u:pass-word@localhost/db\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("DATABASE_URL_FILE", path)
 	w, err := LoadWorker()
-	if err != nil || w.Database.URL.Reveal() != "postgres://u:pass-word@h/db" {
+	if err != nil || w.Database.URL.Reveal() != "postgres://u:pass-word@localhost/db" {
 		t.Fatalf("%q, %v", w.Database.URL.Reveal(), err)
 	}
 	t.Setenv("DATABASE_URL", "postgres://h/db")
@@ -89,7 +90,7 @@ func TestSecretsComeFromFilesWithoutTheirNewline(t *testing.T) {
 
 func TestSecretsAreNeverShown(t *testing.T) {
 	unset(t)
-	t.Setenv("DATABASE_URL", "postgres://u:pass-word@h/db")
+	t.Setenv("DATABASE_URL", "postgres://u:pass-word@127.0.0.1/db")
 	t.Setenv("ELASTICSEARCH_API_KEY", "pass-word")
 	w, err := LoadWorker()
 	if err != nil {
@@ -129,11 +130,11 @@ func TestMetabase(t *testing.T) {
 	}
 	t.Setenv("METABASE_USERNAME", "admin@example.com")
 	t.Setenv("METABASE_PASSWORD", "pass-word")
+	t.Setenv("METABASE_ALLOW_PLAINTEXT", "true")
 	for address, want := range map[string]Connection{
-		"postgres://reader:p%40ss@db:5433/warehouse":           {"db", "warehouse", "reader", 5433, "p@ss", false},
-		"postgresql://reader@db/warehouse?sslmode=prefer":      {"db", "warehouse", "reader", 5432, "", false},
-		"postgres://reader:x@[::1]/warehouse?sslmode=require":  {"::1", "warehouse", "reader", 5432, "x", true},
-		"postgres://reader:x@db/warehouse?sslmode=verify-full": {"db", "warehouse", "reader", 5432, "x", true},
+		"postgres://reader:p%40ss@db:5433/warehouse":          {"db", "warehouse", "reader", 5433, "p@ss", false},
+		"postgresql://reader@db/warehouse?sslmode=prefer":     {"db", "warehouse", "reader", 5432, "", false},
+		"postgres://reader:x@[::1]/warehouse?sslmode=require": {"::1", "warehouse", "reader", 5432, "x", true},
 	} {
 		t.Setenv("METABASE_DATABASE_URL", address)
 		s, err := LoadWorker()
@@ -144,7 +145,9 @@ func TestMetabase(t *testing.T) {
 			t.Errorf("%s: %+v, %v", address, got, err)
 		}
 	}
-	for _, address := range []string{"postgres://db/warehouse", "postgres://u:pass-word@/w", "postgres://u:pass-word@db", "mysql://u:pass-word@db/w", "postgres://u:pass-word@db:x/w"} {
+	for _, address := range []string{"postgres://db/warehouse", "postgres://u:pass-word@/w", "postgres://u:pass-word@db", "mysql://u:pass-word@db/w", "postgres://u:pass-word@db:x/w",
+		"postgres://reader:pass-word@db/warehouse?sslmode=verify-full", "postgres://reader:pass-word@db/warehouse?sslmode=verify-ca",
+		"postgres://reader:pass-word@db/warehouse?sslmode=require&sslrootcert=ca.pem", "postgres://reader:pass-word@db/warehouse?sslmode=perhaps"} {
 		t.Setenv("METABASE_DATABASE_URL", address)
 		if _, err := LoadWorker(); err == nil || !strings.Contains(err.Error(), "METABASE_DATABASE_URL") || strings.Contains(err.Error(), "pass-word") {
 			t.Errorf("%s: %v", address, err)

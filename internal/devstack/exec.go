@@ -157,6 +157,9 @@ func clearTest(state string) error {
 
 // lockTests makes sure that one command at a time uses the tests' folder.
 func (s *Stack) lockTests() (unlock func(), err error) {
+	if err := makeClosedFolder(s.State); err != nil {
+		return nil, fmt.Errorf("make the state folder: %w", err)
+	}
 	state := filepath.Join(s.State, "test")
 	if err := makeFolder(state); err != nil {
 		return nil, fmt.Errorf("make the tests' folder: %w", err)

@@ -66,8 +66,7 @@ func enterable(dir string) bool {
 		case errors.Is(err, fs.ErrNotExist): // will be made so that it can be entered
 		case err != nil:
 			return false
-		case owner(info) == nobody && info.Mode()&0o100 != 0:
-		case owner(info) == nobody || info.Mode()&0o001 == 0:
+		case !serverEnters(info):
 			return false
 		}
 		parent := filepath.Dir(dir)
@@ -78,9 +77,27 @@ func enterable(dir string) bool {
 	}
 }
 
+// serverEnters reports whether the server user of root's stack may enter a folder.
+func serverEnters(info fs.FileInfo) bool {
+	switch {
+	case owner(info) == nobody:
+		return info.Mode()&0o100 != 0
+	case group(info) == nobody:
+		return info.Mode()&0o010 != 0
+	}
+	return info.Mode()&0o001 != 0
+}
+
 func owner(info fs.FileInfo) int {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(stat.Uid)
+	}
+	return -1
+}
+
+func group(info fs.FileInfo) int {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(stat.Gid)
 	}
 	return -1
 }
@@ -111,6 +128,32 @@ func makeFolder(dir string) error {
 		return err
 	}
 	return os.Chmod(dir, 0o755)
+}
+
+// makeClosedFolder makes a folder that only its owner may enter, and closes one that
+// is there. Where the servers run as another user, their group may enter it too,
+// without listing it: their data lies below.
+func makeClosedFolder(dir string) error {
+	if err := makeFolder(dir); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(0o700)
+	if credential := serverUser(); credential != nil {
+		mode = 0o710
+		if group(info) != int(credential.Gid) {
+			if err := os.Chown(dir, -1, int(credential.Gid)); err != nil {
+				return err
+			}
+		}
+	}
+	if info.Mode().Perm() == mode {
+		return nil
+	}
+	return os.Chmod(dir, mode)
 }
 
 // makeServerFolder makes a folder that belongs to the server user.

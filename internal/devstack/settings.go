@@ -2,6 +2,7 @@ package devstack
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,6 +114,25 @@ func (s *Stack) writeEnv(password string) error {
 	if err := replaceFile(s.envPath(), text.String(), 0o600); err != nil {
 		return fmt.Errorf("write the env file: %w", err)
 	}
+	return s.writeService(password)
+}
+
+// writeService writes PostgreSQL's service file, with which psql reaches the warehouse
+// without a password on its command line, which every user of the machine can read.
+func (s *Stack) writeService(password string) error {
+	server, err := s.recorded("PostgreSQL")
+	if err != nil || server == nil {
+		return err // settings has reported a server that is not there
+	}
+	host, port, err := net.SplitHostPort(server.Addr())
+	if err != nil {
+		return fmt.Errorf("write the service file: %w", err)
+	}
+	text := fmt.Sprintf("# Written by `make up`: PGSERVICEFILE=.dev/pg_service.conf psql service=warehouse\n"+
+		"[warehouse]\nhost=%s\nport=%s\nuser=%s\npassword=%s\ndbname=%s\n", host, port, superuser, password, Database)
+	if err := replaceFile(filepath.Join(s.State, "pg_service.conf"), text, 0o600); err != nil {
+		return fmt.Errorf("write the service file: %w", err)
+	}
 	return nil
 }
 
@@ -124,7 +144,7 @@ func environment(inherited []string, settings []setting) []string {
 		name, _, _ := strings.Cut(v, "=")
 		switch {
 		case name == "ELASTICSEARCH_SHARDS", name == "ELASTICSEARCH_REPLICAS": // layout, not address
-		case strings.HasPrefix(name, "ELASTICSEARCH_"), strings.HasPrefix(name, "DATABASE_URL"), strings.HasPrefix(name, "TEMPORAL_"):
+		case strings.HasPrefix(name, "ELASTICSEARCH_"), strings.HasPrefix(name, "DATABASE_"), strings.HasPrefix(name, "TEMPORAL_"):
 			continue
 		}
 		env = append(env, v)
@@ -138,7 +158,7 @@ func environment(inherited []string, settings []setting) []string {
 // isSetting tells whether a variable of the environment is one that our programs
 // read.
 func isSetting(variable string) bool {
-	return slices.ContainsFunc([]string{"ELASTICSEARCH_", "DATABASE_URL", "TEMPORAL_", "METABASE_", "LOG_"},
+	return slices.ContainsFunc([]string{"ELASTICSEARCH_", "DATABASE_", "TEMPORAL_", "METABASE_", "LOG_"},
 		func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
 }
 

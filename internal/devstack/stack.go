@@ -252,7 +252,10 @@ func (s *Stack) Clean() error {
 
 // lock makes sure that one command at a time works on the stack.
 func (s *Stack) lock() (unlock func(), err error) {
-	for _, dir := range []string{s.State, filepath.Dir(s.recordPath("")), filepath.Dir(s.logPath(""))} {
+	if err := makeClosedFolder(s.State); err != nil {
+		return nil, fmt.Errorf("make the state folder: %w", err)
+	}
+	for _, dir := range []string{filepath.Dir(s.recordPath("")), filepath.Dir(s.logPath(""))} {
 		if err := makeFolder(dir); err != nil {
 			return nil, fmt.Errorf("make the state folder: %w", err)
 		}

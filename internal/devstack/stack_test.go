@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,8 +108,20 @@ func TestStackFromUpToClean(t *testing.T) {
 	if text := said(out); strings.Count(text, "started in") != 3 {
 		t.Errorf("up said %q", text)
 	}
-	if info, err := os.Stat(s.envPath()); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the env file, which holds a password: %v, %v", info, err)
+	if info, err := os.Stat(s.State); err != nil || info.Mode().Perm()&0o067 != 0 {
+		t.Errorf("the state folder is open: %v, %v", info.Mode(), err)
+	}
+	for _, path := range []string{s.envPath(), filepath.Join(s.State, "pg_service.conf")} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s, which holds a password: %v, %v", path, info, err)
+		}
+	}
+	conn, err := pgx.Connect(t.Context(), "service=warehouse servicefile="+filepath.Join(s.State, "pg_service.conf"))
+	if err != nil {
+		t.Fatalf("the service file: %v", err)
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 	warehouse(t, s, "CREATE TABLE kept AS SELECT 'still here' AS what; SELECT what FROM kept")
 
@@ -311,6 +325,50 @@ func TestFoldersOfTheServersUser(t *testing.T) {
 		if _, err := os.Lstat(path); !os.IsNotExist(err) {
 			t.Errorf("%s is still there (%v)", path, err)
 		}
+	}
+}
+
+// The state folder of a stack, also one that an older version left open, is closed to
+// all but its owner and the servers.
+func TestTheStateFolderIsClosed(t *testing.T) {
+	t.Parallel()
+	state := filepath.Join(serverFolder(t), ".dev")
+	if err := makeFolder(state); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := makeClosedFolder(state); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !enterable(state) {
+		t.Error("the servers cannot enter it")
+	}
+	data, err := dataFolder(state)
+	if err != nil || filepath.Dir(data) != state {
+		t.Errorf("the data is in %s, %v", data, err)
+	}
+	info, err := os.Stat(state)
+	if err != nil || info.Mode().Perm()&0o067 != 0 {
+		t.Fatalf("%v, %v", info.Mode(), err)
+	}
+	as := func(credential *syscall.Credential, command ...string) error {
+		cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+		cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Credential: credential}
+		return cmd.Run()
+	}
+	file := filepath.Join(data, "file")
+	if err := as(serverUser(), "/bin/sh", "-c", "echo x > "+file); err != nil {
+		t.Errorf("the servers cannot write their data: %v", err)
+	}
+	if serverUser() == nil {
+		return // only root can look as another user
+	}
+	if err := as(serverUser(), "/bin/ls", state); err == nil {
+		t.Error("the servers can list the state folder")
+	}
+	if err := as(&syscall.Credential{Uid: nobody - 1, Gid: nobody - 1}, "/bin/cat", file); err == nil {
+		t.Error("another user reads the servers' data")
 	}
 }
 

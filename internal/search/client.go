@@ -42,6 +42,8 @@ type Config struct {
 	Password string
 	APIKey   string // base64, as Elasticsearch hands it out
 	CAFile   string // file of PEM certificates to trust in place of the system's
+	CertFile string // file of the PEM certificate that the client shows, with those that vouch for it
+	KeyFile  string // file of its PEM private key
 }
 
 // Client talks to one Elasticsearch. It is safe for concurrent use.
@@ -63,16 +65,8 @@ func New(cfg Config) (*Client, error) {
 	// measured with server and client on one machine.
 	transport.DisableCompression = true
 	transport.ReadBufferSize, transport.WriteBufferSize = 64<<10, 64<<10
-	if cfg.CAFile != "" {
-		pem, err := os.ReadFile(cfg.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("certificates for Elasticsearch: %w", err)
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("certificates for Elasticsearch: no PEM certificate in %s", cfg.CAFile)
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if transport.TLSClientConfig, err = tlsConfig(cfg); err != nil {
+		return nil, fmt.Errorf("certificates for Elasticsearch: %w", err)
 	}
 	// Who calls decides what is repeated, so the library must not.
 	es, err := elasticsearch.NewBaseClient(elasticsearch.Config{
@@ -83,6 +77,33 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("client of Elasticsearch: %w", err)
 	}
 	return &Client{es: es, address: u.Scheme + "://" + u.Host}, nil
+}
+
+// tlsConfig returns what an https connection trusts and shows; nil is Go's default.
+func tlsConfig(cfg Config) (*tls.Config, error) {
+	if cfg.CAFile == "" && cfg.CertFile == "" && cfg.KeyFile == "" {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if cfg.CAFile != "" {
+		pem, err := os.ReadFile(cfg.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("no PEM certificate in %s", cfg.CAFile)
+		}
+	}
+	if cfg.CertFile == "" && cfg.KeyFile == "" {
+		return c, nil
+	}
+	pair, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load the client's certificate and key: %w", err)
+	}
+	c.Certificates = []tls.Certificate{pair}
+	return c, nil
 }
 
 // genuine lets no success pass that is not from Elasticsearch. The library

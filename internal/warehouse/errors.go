@@ -63,6 +63,9 @@ func explain(err error) error {
 		}
 		return &Error{fmt.Errorf("%w: %s (SQLSTATE %s)", class, pg.Message, pg.Code)}
 	}
+	if connect != nil && strings.Contains(connect.Error(), "require_auth check failed") {
+		return fmt.Errorf("%w: %w; have it log in by SCRAM, or name its way by require_auth in the URL", ErrDenied, err)
+	}
 	var network net.Error
 	if connect != nil || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || pgconn.SafeToRetry(err) {
 		return &Error{fmt.Errorf("%w: %w", ErrUnavailable, err)}

@@ -24,15 +24,31 @@ const moveRows = `WITH bad AS (
 	RETURNING xmax = 0 AS added -- 0 in a row that is new
 ) SELECT (SELECT count(*) FROM moved), count(*) FILTER (WHERE added) FROM written`
 
+// chunkBytes is how many bytes of documents a statement carries: pgx holds all of its
+// arguments, encoded, beside the documents themselves.
+const chunkBytes = 1 << 20
+
 func (l *loading) loadRejects(ctx context.Context) error {
-	n := len(l.in.Rejects)
-	if n == 0 {
-		return nil
+	for left := l.in.Rejects; len(left) > 0; {
+		n, bytes := 0, 0
+		for n < len(left) && (n == 0 || bytes+len(left[n].Document) <= chunkBytes) {
+			bytes += len(left[n].Document)
+			n++
+		}
+		if err := l.loadChunk(ctx, left[:n]); err != nil {
+			return err
+		}
+		left = left[n:]
 	}
+	return nil
+}
+
+func (l *loading) loadChunk(ctx context.Context, rejects []Reject) error {
+	n := len(rejects)
 	keys, documents := make([][16]byte, n), make([][]byte, n)
 	reasons, dates, sources := make([]string, n), make([]string, n), make([]string, n)
 	releases, rows := make([]int32, n), make([]int64, n)
-	for i, r := range l.in.Rejects {
+	for i, r := range rejects {
 		keys[i], documents[i] = r.Key, r.Document
 		reasons[i], dates[i], sources[i] = storable(r.Reason), storable(r.Date), storable(r.Source)
 		releases[i], rows[i] = releaseOf(&r), r.Row
@@ -42,7 +58,8 @@ func (l *loading) loadRejects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.counts.MovedToRejects, l.counts.Rejected = moved, int64(n)-moved
+	l.counts.MovedToRejects += moved
+	l.counts.Rejected += int64(n) - moved
 	l.rows -= moved
 	l.rejects += added
 	return nil

@@ -61,6 +61,39 @@ func TestQueryRefuses(t *testing.T) {
 	}
 }
 
+// Rows come one after the other, on one state, and an error ends them without the rest.
+func TestScanAndStream(t *testing.T) {
+	t.Parallel()
+	db, _ := open(t)
+	numbers := warehouse.Statement{SQL: "SELECT n::bigint FROM generate_series(1, $1::int) n", Args: []any{1000}}
+	var seen []int64
+	err := db.Stream(t.Context(), numbers, func(row []any) error { seen = append(seen, row[0].(int64)); return nil })
+	if err != nil || len(seen) != 1000 || !slices.IsSorted(seen) {
+		t.Errorf("%d rows, %v", len(seen), err)
+	}
+	var of [2]int
+	err = db.Scan(t.Context(), func(i int, _ []any) error { of[i]++; return nil }, numbers, warehouse.Statement{SQL: "SELECT '\\x00ff'::bytea"})
+	if err != nil || of != [2]int{1000, 1} {
+		t.Errorf("%v, %v", of, err)
+	}
+	enough := errors.New("enough")
+	endless := warehouse.Statement{SQL: "SELECT repeat('x', 1000) FROM generate_series(1, 10000) a, generate_series(1, 10000) b"}
+	for name, read := range map[string]func(func([]any) error) error{
+		"stream": func(each func([]any) error) error { return db.Stream(t.Context(), endless, each) },
+		"scan": func(each func([]any) error) error {
+			return db.Scan(t.Context(), func(_ int, row []any) error { return each(row) }, endless)
+		},
+	} {
+		n := 0
+		if err := read(func([]any) error { n++; return enough }); !errors.Is(err, enough) || n != 1 {
+			t.Errorf("%s: %d rows, %v", name, n, err)
+		}
+	}
+	if _, rows, err := db.Query(t.Context(), "SELECT 1 AS n"); err != nil || len(rows) != 1 {
+		t.Errorf("after all these: %v, %v", rows, err)
+	}
+}
+
 // A statement that the server stops is no sign that the server is away.
 func TestQueryStoppedByTheServer(t *testing.T) {
 	t.Parallel()

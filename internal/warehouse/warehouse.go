@@ -6,6 +6,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -44,8 +45,15 @@ func OpenReader(ctx context.Context, url string) (*DB, error) {
 	config.ConnConfig.RuntimeParams["role"] = readerRole
 	config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
 	config.ConnConfig.RuntimeParams["jit"] = "off" // compiling takes longer than any card's statement
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = max(config.MaxConns, readerConnections)
+	}
 	return open(ctx, config)
 }
+
+// readerConnections is how many connections a reader has at most, unless the URL says
+// otherwise: several long downloads leave enough of them to pages.
+const readerConnections = 12
 
 func open(ctx context.Context, config *pgxpool.Config) (*DB, error) {
 	config.MaxConnIdleTime = 5 * time.Minute
@@ -70,6 +78,11 @@ func parse(url string) (*pgxpool.Config, error) {
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = applicationName
+	}
+	// Otherwise a server, or who poses as it, could ask for the password itself. A Unix
+	// socket reaches this machine's server alone, which often knows the user without one.
+	if c := config.ConnConfig; c.Password != "" && c.RequireAuth == "" && !strings.HasPrefix(c.Host, "/") {
+		c.RequireAuth = "scram-sha-256"
 	}
 	return config, nil
 }

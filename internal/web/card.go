@@ -14,9 +14,6 @@ import (
 	"covidpipeline/internal/warehouse"
 )
 
-// rowsShown is how many rows of a table are on a page.
-const rowsShown = 50
-
 // cardView is a card with its data as the template shows it.
 type cardView struct {
 	dashboards.Card
@@ -29,6 +26,7 @@ type cardView struct {
 	Bars    []barView
 	Pages   pagesView
 	Left    string // what the card leaves out, in words
+	Hidden  string // how many bars are not drawn, in words
 	More    string // an address with more of it
 }
 
@@ -72,18 +70,25 @@ func (c *cardView) read(ctx context.Context, db *warehouse.DB, choice dashboards
 	if c.Whole != "" {
 		statements = append(statements, c.Whole)
 	}
-	results, err := resultsOf(ctx, db, c.Card, choice, statements...)
+	kept, whole := c.keeper(number), any(nil)
+	err := scan(ctx, db, c.Card, choice, func(i int, row []any) error {
+		if i == 0 {
+			kept.add(row)
+		} else {
+			whole = row[0]
+		}
+		return nil
+	}, statements...)
 	if err != nil {
 		return err
 	}
-	rows := results[0].Rows
-	query := queryOf(choice)
-	c.CSV, c.Total = address("/cards/"+c.Name+".csv", query), len(rows)
+	rows, query := kept.rows, queryOf(choice)
+	c.CSV, c.Total = address("/cards/"+c.Name+".csv", query), kept.total
 	if c.Name == "rejects_by_reason" {
 		c.More = address("/rejects", query)
 	}
 	if c.Whole != "" {
-		c.leave(rows, results[1].Rows[0][0])
+		c.leave(kept, whole)
 	}
 	switch c.Chart {
 	case dashboards.Number:
@@ -95,15 +100,17 @@ func (c *cardView) read(ctx context.Context, db *warehouse.DB, choice dashboards
 		err = c.donut(rows)
 	case dashboards.Bars:
 		c.bars(rows)
+		if more := kept.total - len(rows); more > 0 {
+			c.Hidden = "and " + grouped(int64(more)) + " more: the CSV has them all."
+		}
 	case dashboards.Line:
 		err = c.lines(rows)
 	case dashboards.Table:
-		if len(rows) > rowsShown {
+		if kept.total > rowsShown {
 			query.Set(tabParam, c.Tab)
-			c.Pages = pagesOf(len(rows), number, func(n int) string {
+			c.Pages = pagesOf(kept.total, number, func(n int) string {
 				return address("/", with(query, pageParam, fmt.Sprint(n))) + "#" + c.Name
 			})
-			rows = rows[c.Pages.First-1 : c.Pages.Last]
 		}
 		if c.Table != "" {
 			c.Rows = tellCountries(rows, c.TableColumns)
@@ -131,35 +138,39 @@ func tellCountries(rows [][]any, columns []dashboards.Column) [][]cell {
 	return all
 }
 
-// resultsOf runs statements of a card with the filters, on one state of the
-// warehouse: a load may commit at any moment.
-func resultsOf(ctx context.Context, db *warehouse.DB, card dashboards.Card, choice dashboards.Choice, sql ...string) ([]warehouse.Result, error) {
+// scan runs statements of a card with the filters, on one state of the warehouse: a
+// load may commit at any moment. It calls each with every row and the number of its
+// statement.
+func scan(ctx context.Context, db *warehouse.DB, card dashboards.Card, choice dashboards.Choice, each func(int, []any) error, sql ...string) error {
 	var statements []warehouse.Statement
 	for _, text := range sql {
-		compiled, args, err := dashboards.Compile(text, choice)
+		s, err := statementOf(card, choice, text)
 		if err != nil {
-			return nil, fmt.Errorf("card %q: %w", card.Title, err)
+			return err
 		}
-		statements = append(statements, warehouse.Statement{SQL: compiled, Args: args})
+		statements = append(statements, s)
 	}
-	results, err := db.Queries(ctx, statements...)
+	if err := db.Scan(ctx, each, statements...); err != nil {
+		return fmt.Errorf("card %q: %w", card.Title, err)
+	}
+	return nil
+}
+
+func statementOf(card dashboards.Card, choice dashboards.Choice, sql string) (warehouse.Statement, error) {
+	compiled, args, err := dashboards.Compile(sql, choice)
 	if err != nil {
-		return nil, fmt.Errorf("card %q: %w", card.Title, err)
+		return warehouse.Statement{}, fmt.Errorf("card %q: %w", card.Title, err)
 	}
-	return results, nil
+	return warehouse.Statement{SQL: compiled, Args: args}, nil
 }
 
 // leave says how much the rows leave of what they are a part of.
-func (c *cardView) leave(rows [][]any, whole any) {
+func (c *cardView) leave(kept *keeper, whole any) {
 	rest, _ := whole.(int64)
-	if len(c.Measures) == 0 {
-		rest -= int64(len(rows))
+	if kept.measure < 0 {
+		rest -= int64(kept.total)
 	} else {
-		at := slices.IndexFunc(c.Columns, func(one dashboards.Column) bool { return one.Name == c.Measures[0] })
-		for _, row := range rows {
-			n, _ := row[at].(int64)
-			rest -= n
-		}
+		rest -= kept.sum
 	}
 	if rest != 0 {
 		c.Left = fmt.Sprintf(c.Rest, grouped(rest))

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -11,7 +12,7 @@ import (
 	"covidpipeline/dashboards"
 )
 
-// download gives all of a card's rows as CSV, with the filters.
+// download answers with all of a card's rows as CSV, with the filters.
 func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 	name, isCSV := strings.CutSuffix(r.PathValue("file"), ".csv")
 	card, found := dashboards.Find(name)
@@ -31,29 +32,81 @@ func (s *Server) download(w http.ResponseWriter, r *http.Request) {
 	if card.Table != "" {
 		sql, columns = card.Table, card.TableColumns
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
-	defer cancel()
-	results, err := resultsOf(ctx, s.DB, card, choice, sql)
+	statement, err := statementOf(card, choice, sql)
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	asCSV(w, fileName(card.Name, choice))
-	out := csv.NewWriter(w)
-	line := make([]string, len(columns))
+	ctx, cancel := context.WithTimeout(r.Context(), downloadWithin)
+	defer cancel()
+	names := make([]string, len(columns))
 	for i, c := range columns {
-		line[i] = c.Name
+		names[i] = c.Name
 	}
-	out.Write(line) //nolint:errcheck // Flush and Error below tell
-	for _, row := range results[0].Rows {
+	out := newFile(w, fileName(card.Name, choice), names...)
+	line := make([]string, len(columns))
+	err = s.DB.Stream(ctx, statement, func(row []any) error {
 		for i, v := range row {
 			line[i] = field(v)
 		}
-		out.Write(line) //nolint:errcheck // Flush and Error below tell
+		return out.line(line...)
+	})
+	s.end(w, r, out, err)
+}
+
+// file is a CSV file that is sent as it is made.
+type file struct {
+	w     http.ResponseWriter
+	csv   *csv.Writer
+	name  string
+	names []string // of the columns
+	lines int      // sent, that of the names among them
+	gone  error    // the reader takes no more
+}
+
+func newFile(w http.ResponseWriter, name string, columns ...string) *file {
+	return &file{w: w, csv: csv.NewWriter(w), name: name, names: columns}
+}
+
+// line sends a line. The first also sends what comes before it, so that an error
+// before it can still be a page.
+func (f *file) line(fields ...string) error {
+	if f.lines == 0 {
+		asCSV(f.w, f.name)
+		f.lines++
+		if f.gone = f.csv.Write(f.names); f.gone != nil {
+			return f.gone
+		}
 	}
-	out.Flush()
-	if err := out.Error(); err != nil {
-		s.Log.Info("download ended early", "card", card.Name, "error", err)
+	// Some lines at a time have the time of a whole answer.
+	if f.lines%linesATime == 1 {
+		if f.gone = http.NewResponseController(f.w).SetWriteDeadline(time.Now().Add(writeTimeout)); f.gone != nil {
+			return f.gone
+		}
+	}
+	f.lines++
+	f.gone = f.csv.Write(fields)
+	return f.gone
+}
+
+// linesATime is how many lines have the time of an answer.
+const linesATime = 50
+
+// end ends a file, or answers with the page of an error if nothing of it was sent.
+func (s *Server) end(w http.ResponseWriter, r *http.Request, f *file, err error) {
+	if err == nil && f.lines == 0 {
+		asCSV(w, f.name)
+		err = f.csv.Write(f.names)
+	}
+	f.csv.Flush()
+	switch {
+	case f.gone != nil || f.csv.Error() != nil || r.Context().Err() != nil:
+		s.Log.Info("download ended early", "path", r.URL.Path, "error", errors.Join(f.gone, f.csv.Error(), r.Context().Err()))
+	case err != nil && f.lines == 0:
+		s.failed(w, r, err)
+	case err != nil:
+		s.Log.Error("download failed", "path", r.URL.Path, "error", err)
+		panic(http.ErrAbortHandler) // a file that only seems whole would be worse
 	}
 }
 

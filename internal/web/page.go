@@ -34,6 +34,7 @@ type filterView struct {
 	Page        string // the path that it leads to
 	Tab         string
 	States      []option
+	MoreStates  string // how many are not offered
 	NoState     bool
 	Chosen      string // the states, in few words
 	Since, Till string
@@ -154,15 +155,10 @@ func together(ctx context.Context, steps []func(context.Context) error) error {
 func (s *Server) filters(ctx context.Context, page string, choice dashboards.Choice) (filterView, error) {
 	values := queryOf(choice)
 	f := filterView{Page: page, Reset: page, NoState: choice.NoState, Since: values.Get(sinceParam), Till: values.Get(tillParam), Only: sayChoice(choice)}
-	_, rows, err := s.DB.Query(ctx, `SELECT state FROM covid_daily WHERE state IS NOT NULL GROUP BY state ORDER BY state COLLATE "C"`)
-	if err != nil {
+	var err error
+	if f.States, f.MoreStates, err = s.options(ctx, "SELECT state AS name FROM covid_daily WHERE state IS NOT NULL GROUP BY state", choice.States...); err != nil {
 		return f, err
 	}
-	for _, row := range rows {
-		name := row[0].(string)
-		f.States = append(f.States, option{Name: name, Chosen: slices.Contains(choice.States, name)})
-	}
-	f.States = withChosen(f.States, choice.States...)
 	switch places, _ := wordsOf(choice); {
 	case len(places) == 0:
 		f.Chosen = "All records"
@@ -174,6 +170,31 @@ func (s *Server) filters(ctx context.Context, page string, choice dashboards.Cho
 		f.Chosen = choice.States[0]
 	}
 	return f, nil
+}
+
+// options returns the names of a statement that can be chosen, in order, and says how
+// many more there are. Those that are chosen are always among them.
+func (s *Server) options(ctx context.Context, names string, chosen ...string) (all []option, more string, err error) {
+	if chosen == nil {
+		chosen = []string{}
+	}
+	_, rows, err := s.DB.Query(ctx, fmt.Sprintf(`SELECT name, total FROM (SELECT name, count(*) OVER () AS total FROM (%s) AS named) AS counted
+		WHERE length(name) <= %d OR name = ANY ($1)
+		ORDER BY name = ANY ($1) DESC, name COLLATE "C" LIMIT %d`, names, nameShown, optionsShown), chosen)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, row := range rows {
+		name := row[0].(string)
+		all = append(all, option{Name: name, Chosen: slices.Contains(chosen, name)})
+	}
+	if len(rows) > 0 {
+		if hidden := rows[0][1].(int64) - int64(len(rows)); hidden > 0 {
+			more = grouped(hidden)
+		}
+	}
+	slices.SortFunc(all, func(a, b option) int { return strings.Compare(a.Name, b.Name) })
+	return withChosen(all, chosen...), more, nil
 }
 
 // with gives the parameters with one more.

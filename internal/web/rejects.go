@@ -2,10 +2,9 @@ package web
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"covidpipeline/dashboards"
+	"covidpipeline/internal/warehouse"
 )
 
 // The parameters of the page of rejects, beside the filters.
@@ -23,15 +23,25 @@ const (
 	afterParam  = "after" // the key of the last reject of the page before
 )
 
-// rejectsShown is how many rejects are on a page, and are read at once for a file.
+// rejectsShown is how many rejects are on a page.
 const rejectsShown = 50
 
-// How much of a document is on a page, and the most that one can have, in bytes: a
-// record has up to 1 MiB, and its quotes are escaped in JSON.
-const (
-	documentShown = 32 << 10
-	documentWhole = 16 << 20
+// share is how much of the rejects is read at once, and how much of each.
+type share struct {
+	rejects  int // at most
+	bytes    int // no more rejects once their documents have these; the first is always read
+	document int // the first bytes of it
+	text     int // the first characters of the reason, the date and the source
+}
+
+// A record has up to 1 MiB, and its quotes are escaped in JSON.
+var (
+	pageShare = share{rejects: rejectsShown + 1, bytes: math.MaxInt32, document: 32 << 10, text: textShown}
+	fileShare = share{rejects: rejectsShown, bytes: 1 << 20, document: 16 << 20, text: 1 << 20}
 )
+
+// documentShown is how much of a document is on a page, in characters.
+const documentShown = 4096
 
 // reject is a rejected record as the template shows it.
 type reject struct {
@@ -110,7 +120,7 @@ func (s *Server) readRejects(ctx context.Context, q refused) (rejectsView, error
 			return err
 		},
 		func(ctx context.Context) (err error) {
-			view.Rejects, err = s.someRejects(ctx, q, rejectsShown+1, documentShown)
+			view.Rejects, err = s.shownRejects(ctx, q)
 			return err
 		},
 		func(ctx context.Context) (err error) { view.Total, err = s.countRejects(ctx, q); return err },
@@ -131,15 +141,12 @@ func (s *Server) readRejects(ctx context.Context, q refused) (rejectsView, error
 
 // reasons gives those that can be chosen.
 func (s *Server) reasons(ctx context.Context, chosen string) ([]option, error) {
-	_, rows, err := s.DB.Query(ctx, `SELECT kind FROM covid_rejects GROUP BY kind ORDER BY kind COLLATE "C"`)
-	if err != nil {
-		return nil, err
+	var one []string
+	if chosen != "" {
+		one = []string{chosen}
 	}
-	var all []option
-	for _, row := range rows {
-		all = append(all, option{Name: row[0].(string), Chosen: row[0] == chosen})
-	}
-	return withChosen(all, chosen), nil
+	all, _, err := s.options(ctx, "SELECT kind AS name FROM covid_rejects GROUP BY kind", one...)
+	return all, err
 }
 
 // where gives the condition on covid_rejects, and its arguments. A reject has the
@@ -182,30 +189,35 @@ func (s *Server) countRejects(ctx context.Context, q refused) (string, error) {
 	return grouped(rows[0][0].(int64)), nil
 }
 
-// someRejects gives the next rejects of the list, and at most that many bytes of each
-// document.
-func (s *Server) someRejects(ctx context.Context, q refused, limit, most int) ([]reject, error) {
+// scanRejects calls each with the next rejects of the list, a reject in memory at a
+// time.
+func (s *Server) scanRejects(ctx context.Context, q refused, part share, each func(reject) error) error {
 	where, args := q.where()
 	// The order is that of the table's column: the result's of that name is text, which
-	// has no index and sorts as the database's collation has it.
-	_, rows, err := s.DB.Query(ctx, `SELECT key::text, reason, date, source, release, row, rejected_at, encode(substring(document FOR `+fmt.Sprint(most)+`), 'base64')
-		FROM covid_rejects `+where+fmt.Sprintf(" ORDER BY covid_rejects.key LIMIT %d", limit), args...)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]reject, len(rows))
-	for i, row := range rows {
-		document, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(row[7].(string), "\n", ""))
-		if err != nil {
-			return nil, fmt.Errorf("read a reject: %w", err)
-		}
-		all[i] = reject{
+	// has no index and sorts as the database's collation has it. The length of a document
+	// is known without reading it.
+	sql := fmt.Sprintf(`SELECT key::text, left(reason, %[1]d), left(date, %[1]d), left(source, %[1]d), release, row, rejected_at, substring(document FOR %[2]d)
+		FROM (SELECT *, sum(octet_length(document)) OVER (ORDER BY key) - octet_length(document) AS before
+			FROM (SELECT * FROM covid_rejects %[3]s ORDER BY key LIMIT %[4]d) AS next) AS refused
+		WHERE before < %[5]d ORDER BY refused.key`, part.text, part.document, where, part.rejects, part.bytes)
+	return s.DB.Scan(ctx, func(_ int, row []any) error {
+		document := row[7].([]byte)
+		return each(reject{
 			key: row[0].(string), Reason: row[1].(string), Date: row[2].(string), Source: row[3].(string),
 			Release: row[4].(int64), Row: row[5].(int64), At: row[6].(time.Time).UTC().Format("2006-01-02 15:04"),
 			Place: placeOf(document), Document: strings.ToValidUTF8(string(document), "\uFFFD"),
-		}
-	}
-	return all, nil
+		})
+	}, warehouse.Statement{SQL: sql, Args: args})
+}
+
+// shownRejects returns the next rejects for a page.
+func (s *Server) shownRejects(ctx context.Context, q refused) (all []reject, err error) {
+	err = s.scanRejects(ctx, q, pageShare, func(r reject) error {
+		r.Document, r.Place = shorten(r.Document, documentShown), shorten(r.Place, textShown)
+		all = append(all, r)
+		return nil
+	})
+	return all, err
 }
 
 // placeOf names the place of a raw document, as it stands there.
@@ -223,38 +235,24 @@ func placeOf(document []byte) string {
 	return strings.Join(parts, ", ")
 }
 
-// downloadRejects gives all that are asked for as CSV, a page at a time.
+// downloadRejects answers with all that are asked for as CSV, a share at a time: none
+// is a transaction that a slow reader could keep open.
 func (s *Server) downloadRejects(w http.ResponseWriter, r *http.Request) {
 	q, problems := refusedOf(r.URL.Query())
 	if len(problems) > 0 {
 		s.fail(w, problem{http.StatusBadRequest, "The filters cannot be used", sentence(problems)})
 		return
 	}
-	next, err := s.someRejects(r.Context(), q, rejectsShown, documentWhole)
-	if err != nil {
-		s.failed(w, r, err)
-		return
+	out := newFile(w, fileName(strings.TrimSuffix("rejects-"+q.reason, "-"), q.choice),
+		"reason", "place", "date", "source", "release", "row", "rejected_at_utc", "document")
+	var err error
+	for more := true; more && err == nil; {
+		more = false
+		err = s.scanRejects(r.Context(), q, fileShare, func(one reject) error {
+			q.after, more = one.key, true
+			return out.line(field(one.Reason), field(one.Place), field(one.Date), field(one.Source),
+				fmt.Sprint(one.Release), fmt.Sprint(one.Row), one.At, field(one.Document))
+		})
 	}
-	asCSV(w, fileName(strings.TrimSuffix("rejects-"+q.reason, "-"), q.choice))
-	out := csv.NewWriter(w)
-	out.Write([]string{"reason", "place", "date", "source", "release", "row", "rejected_at_utc", "document"}) //nolint:errcheck // Flush and Error below tell
-	for len(next) > 0 && err == nil {
-		for _, one := range next {
-			out.Write([]string{field(one.Reason), field(one.Place), field(one.Date), field(one.Source), //nolint:errcheck // Flush and Error below tell
-				fmt.Sprint(one.Release), fmt.Sprint(one.Row), one.At, field(one.Document)})
-		}
-		if out.Flush(); out.Error() != nil {
-			s.Log.Info("download ended early", "error", out.Error())
-			return
-		}
-		// Each part has the time of a whole answer.
-		if err = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)); err == nil {
-			q.after = next[len(next)-1].key
-			next, err = s.someRejects(r.Context(), q, rejectsShown, documentWhole)
-		}
-	}
-	if out.Flush(); err != nil {
-		s.Log.Error("download failed", "error", err)
-		panic(http.ErrAbortHandler) // a file that only seems whole would be worse
-	}
+	s.end(w, r, out, err)
 }

@@ -28,6 +28,16 @@ type Server struct {
 	latest atomic.Pointer[health.Status] // what the last look found
 }
 
+// How many answers are made at once. Each is bounded in memory, and so all are
+// together; a download may also keep a connection to the warehouse, of which others
+// must be left.
+const (
+	pagesAtOnce     = 8
+	downloadsAtOnce = 4
+	// waitAtMost is how long a reader waits for a place before being sent away.
+	waitAtMost = 3 * time.Second
+)
+
 // Limits of a connection. A page takes a fraction of a second; a download of
 // every county over a slow line may take a while.
 const (
@@ -38,6 +48,8 @@ const (
 	drainTimeout  = 10 * time.Second
 	// answerWithin is how long the warehouse may take for one answer.
 	answerWithin = 20 * time.Second
+	// downloadWithin is how long a card's download may take, and with it a transaction.
+	downloadWithin = 5 * time.Minute
 	// againAfter is when a page that could not be made is asked for again, in seconds.
 	againAfter = "30"
 	maxHeader  = 32 << 10 // bytes; every state of a long list fits
@@ -89,15 +101,37 @@ func isLoopback(addr net.Addr) bool {
 // refuses other hosts' names.
 func (s *Server) Handler(loopback bool) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.page)
-	mux.HandleFunc("GET /rejects", s.rejects)
-	mux.HandleFunc("GET /rejects.csv", s.downloadRejects)
-	mux.HandleFunc("GET /cards/{file}", s.download)
+	pages, downloads := make(places, pagesAtOnce), make(places, downloadsAtOnce)
+	mux.HandleFunc("GET /{$}", s.bounded(pages, s.page))
+	mux.HandleFunc("GET /rejects", s.bounded(pages, s.rejects))
+	mux.HandleFunc("GET /rejects.csv", s.bounded(downloads, s.downloadRejects))
+	mux.HandleFunc("GET /cards/{file}", s.bounded(downloads, s.download))
 	mux.HandleFunc("GET /static/{file}", static)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
 		s.fail(w, problem{http.StatusNotFound, "There is no such page", "The dashboard is at /."})
 	})
 	return guard(mux, loopback)
+}
+
+// places bounds how many answers of a kind are under way.
+type places chan struct{}
+
+// bounded has an answer made once there is a place for it, and sends the reader away
+// when there is none for a while.
+func (s *Server) bounded(p places, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		timer := time.NewTimer(waitAtMost)
+		defer timer.Stop()
+		select {
+		case p <- struct{}{}:
+			defer func() { <-p }()
+			next(w, r)
+		case <-r.Context().Done():
+		case <-timer.C:
+			w.Header().Set("Retry-After", againAfter)
+			s.fail(w, problem{http.StatusServiceUnavailable, "Too many readers at once", "Load this again in half a minute."})
+		}
+	}
 }
 
 // policy lets a page load nothing but its own style, script and data, run
