@@ -25,6 +25,7 @@ const (
 
 var cures = map[string]string{
 	ErrTypeSourceNotHere:    "start a worker on the host that has the file, or put the file there.",
+	ErrTypeSourceOutside:    "add the folder of the source, and of the file that it links to, to SOURCE_ROOTS of the worker and start the worker again, or put the file into one of these folders. " + goesOn,
 	ErrTypeSourceChanged:    "let the file rest while it is read, or ingest it with --follow. The next ingest begins a new release.",
 	ErrTypeSourceHeader:     "give a COVID-19 activity file with its 13 columns.",
 	ErrTypeSourceNotReady:   "wait until the file has its header line, or ingest it with --follow.",

@@ -20,6 +20,7 @@ import (
 // see these names.
 const (
 	ErrTypeSourceNotHere    = "SourceNotHere"    // this worker's host has no such file
+	ErrTypeSourceOutside    = "SourceOutside"    // not below the worker's SOURCE_ROOTS
 	ErrTypeSourceChanged    = "SourceChanged"    // the source is no longer what was read
 	ErrTypeSourceHeader     = "SourceHeader"     // not a COVID-19 activity file
 	ErrTypeSourceNotReady   = "SourceNotReady"   // no complete header line yet
@@ -46,6 +47,7 @@ const (
 // final are the types whose activity must not be retried: trying again cannot
 // help, the workflow has to act.
 var final = map[string]bool{
+	ErrTypeSourceOutside:  true,
 	ErrTypeSourceChanged:  true,
 	ErrTypeSourceHeader:   true,
 	ErrTypeIndexGone:      true,
@@ -102,6 +104,8 @@ func errorType(err error) (kind string, retry bool) {
 		kind = ErrTypeRegistryChanged
 	case errors.Is(err, source.ErrNotHere):
 		kind = ErrTypeSourceNotHere
+	case errors.Is(err, source.ErrOutside):
+		kind = ErrTypeSourceOutside
 	case errors.Is(err, errSource):
 		kind = ErrTypeSourceUnread
 	case errors.Is(err, csvfile.ErrChanged):

@@ -31,6 +31,7 @@ func TestEveryErrorHasItsTypeAndRetry(t *testing.T) {
 		{&search.Error{Kind: search.IndexGone}, ErrTypeIndexGone, false},
 		{search.ErrConflict, ErrTypeRegistryChanged, true},
 		{source.ErrNotHere, ErrTypeSourceNotHere, true},
+		{source.ErrOutside, ErrTypeSourceOutside, false},
 		{errSource, ErrTypeSourceUnread, true},
 		{csvfile.ErrChanged, ErrTypeSourceChanged, false},
 		{csvfile.ErrHeader, ErrTypeSourceHeader, false},

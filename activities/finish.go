@@ -44,7 +44,7 @@ func (a *Ingest) FinishRelease(ctx context.Context, in FinishInput) (Finished, e
 
 func (a *Ingest) finish(ctx context.Context, in FinishInput, checked, retired *atomic.Int64) (Finished, error) {
 	whole := sha256.New()
-	if err := hashPart(ctx, whole, in.Release.Source, 0, in.End.Offset, checked); err != nil {
+	if err := hashPart(ctx, a.Sources, whole, in.Release.Source, 0, in.End.Offset, checked); err != nil {
 		return Finished{}, err
 	}
 	if digest(whole) != in.Digest {

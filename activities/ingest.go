@@ -20,7 +20,8 @@ import (
 
 // Ingest holds what the activities of IngestWorkflow need.
 type Ingest struct {
-	Search *search.Client
+	Search  *search.Client
+	Sources source.Roots // what may be read
 	// Shards and Replicas are those of a raw index that does not exist yet.
 	Shards, Replicas int
 }
@@ -102,7 +103,7 @@ func (a *Ingest) register(ctx context.Context, in RegisterInput) (Registered, er
 	if err != nil {
 		return Registered{}, err
 	}
-	info, err := source.Stat(in.Source)
+	info, err := a.Sources.Stat(in.Source)
 	if err != nil {
 		return Registered{}, err
 	}
@@ -151,7 +152,7 @@ func releaseOf(index string, r search.Release) Release {
 
 // startOfSource checks the header and sets the position behind it.
 func (a *Ingest) startOfSource(ctx context.Context, uri string, out *Registered) (hash.Hash, error) {
-	f, err := source.Open(uri, 0)
+	f, err := a.Sources.Open(uri, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +162,7 @@ func (a *Ingest) startOfSource(ctx context.Context, uri string, out *Registered)
 		return nil, sourceError(err)
 	}
 	running := sha256.New()
-	if err := hashPart(ctx, running, uri, 0, length, nil); err != nil {
+	if err := hashPart(ctx, a.Sources, running, uri, 0, length, nil); err != nil {
 		return nil, err
 	}
 	out.From = csvfile.Position{Offset: length}
@@ -178,14 +179,14 @@ func (a *Ingest) resume(ctx context.Context, in RegisterInput, r search.Release,
 		if size < r.Read.Length || (size > r.Read.Length && !r.Read.AtRecordEnd) {
 			return false, nil
 		}
-		if err := hashPart(ctx, running, in.Source, header.Offset, r.Checkpoint.Offset-header.Offset, nil); err != nil {
+		if err := hashPart(ctx, a.Sources, running, in.Source, header.Offset, r.Checkpoint.Offset-header.Offset, nil); err != nil {
 			return false, err
 		}
 		state, upTo, err := keepHash(running)
 		if err != nil {
 			return false, err
 		}
-		if err := hashPart(ctx, running, in.Source, r.Checkpoint.Offset, r.Read.Length-r.Checkpoint.Offset, nil); err != nil {
+		if err := hashPart(ctx, a.Sources, running, in.Source, r.Checkpoint.Offset, r.Read.Length-r.Checkpoint.Offset, nil); err != nil {
 			return false, err
 		}
 		if digest(running) != r.Read.Digest {
@@ -226,11 +227,11 @@ func digest(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
 // hashPart feeds length bytes of a source to h. A source that ends before is
 // changed: its size has been looked at.
-func hashPart(ctx context.Context, h hash.Hash, uri string, offset, length int64, done *atomic.Int64) error {
+func hashPart(ctx context.Context, from source.Roots, h hash.Hash, uri string, offset, length int64, done *atomic.Int64) error {
 	if length == 0 {
 		return nil
 	}
-	f, err := source.Open(uri, offset)
+	f, err := from.Open(uri, offset)
 	if err != nil {
 		return err
 	}

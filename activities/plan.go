@@ -80,7 +80,7 @@ func (a *Ingest) plan(ctx context.Context, in PlanInput) (Planned, error) {
 		if err := a.cut(in, &out); err != nil {
 			return Planned{}, err
 		}
-		if len(out.Ranges) > 0 || !in.Wait || !awaitGrowth(ctx, in.Release.Source, out.Size, deadline) {
+		if len(out.Ranges) > 0 || !in.Wait || !awaitGrowth(ctx, a.Sources, in.Release.Source, out.Size, deadline) {
 			break
 		}
 		if out.Size, out.Identity, err = a.sameSource(ctx, in); err != nil {
@@ -108,7 +108,7 @@ func (a *Ingest) sameAsRead(ctx context.Context, in PlanInput, out Planned) erro
 	if err != nil {
 		return err
 	}
-	return checkPart(ctx, running, in.Release.Source, in.From.Offset, r.Read.Length-in.From.Offset, r.Read.Digest)
+	return checkPart(ctx, a.Sources, running, in.Release.Source, in.From.Offset, r.Read.Length-in.From.Offset, r.Read.Digest)
 }
 
 // cut cuts what is there behind in.From.
@@ -117,7 +117,7 @@ func (a *Ingest) cut(in PlanInput, out *Planned) error {
 	if err != nil {
 		return err
 	}
-	f, err := source.Open(in.Release.Source, in.From.Offset)
+	f, err := a.Sources.Open(in.Release.Source, in.From.Offset)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (a *Ingest) cut(in PlanInput, out *Planned) error {
 // awaitGrowth waits until the source has another size than size, and tells
 // whether it has. It gives up at the deadline, when the worker stops and when
 // the activity is cancelled.
-func awaitGrowth(ctx context.Context, uri string, size int64, deadline time.Time) bool {
+func awaitGrowth(ctx context.Context, from source.Roots, uri string, size int64, deadline time.Time) bool {
 	tick := time.NewTicker(followLook)
 	defer tick.Stop()
 	stop := activity.GetWorkerStopChannel(ctx)
@@ -148,7 +148,7 @@ func awaitGrowth(ctx context.Context, uri string, size int64, deadline time.Time
 			return false
 		case <-tick.C:
 		}
-		if info, err := source.Stat(uri); err != nil || info.Size != size {
+		if info, err := from.Stat(uri); err != nil || info.Size != size {
 			return true // an error shows itself again, with its class, in the next look
 		}
 	}
@@ -173,7 +173,7 @@ func (a *Ingest) sameIndex(ctx context.Context, r Release) error {
 // as long as what was read, the last range has the bytes it had, and when it is
 // another file (renamed over the old one) all that was read is in it too.
 func (a *Ingest) sameSource(ctx context.Context, in PlanInput) (size int64, identity string, err error) {
-	info, err := source.Stat(in.Release.Source)
+	info, err := a.Sources.Stat(in.Release.Source)
 	if err != nil {
 		return 0, "", err
 	}
@@ -186,18 +186,18 @@ func (a *Ingest) sameSource(ctx context.Context, in PlanInput) (size int64, iden
 		if err != nil {
 			return 0, "", err
 		}
-		return info.Size, info.Identity, checkPart(ctx, sha256.New(), in.Release.Source, 0, in.From.Offset, digest(running))
+		return info.Size, info.Identity, checkPart(ctx, a.Sources, sha256.New(), in.Release.Source, 0, in.From.Offset, digest(running))
 	}
 	if in.Last != nil {
-		return info.Size, info.Identity, checkPart(ctx, sha256.New(), in.Release.Source, in.Last.Offset, in.Last.Length, in.Last.Digest)
+		return info.Size, info.Identity, checkPart(ctx, a.Sources, sha256.New(), in.Release.Source, in.Last.Offset, in.Last.Length, in.Last.Digest)
 	}
 	return info.Size, info.Identity, nil
 }
 
 // checkPart compares a part of a source with the digest it had, or the
 // beginning of that digest.
-func checkPart(ctx context.Context, h hash.Hash, uri string, offset, length int64, want string) error {
-	if err := hashPart(ctx, h, uri, offset, length, nil); err != nil {
+func checkPart(ctx context.Context, from source.Roots, h hash.Hash, uri string, offset, length int64, want string) error {
+	if err := hashPart(ctx, from, h, uri, offset, length, nil); err != nil {
 		return err
 	}
 	if got := digest(h); len(want) > len(got) || got[:len(want)] != want {

@@ -95,7 +95,7 @@ func given(flags *pflag.FlagSet) map[string]bool {
 }
 
 func (a *app) ingest(ctx context.Context, uri string, opt workflows.IngestOptions, given map[string]bool, detach bool) error {
-	if _, err := source.Stat(uri); err != nil {
+	if _, err := source.StatAnywhere(uri); err != nil {
 		fmt.Fprintf(a.errOut, "This machine cannot read it (%v): the ingest waits for a worker on a machine that can.\n", err)
 	}
 	c, err := a.temporal(ctx)

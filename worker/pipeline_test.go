@@ -19,6 +19,7 @@ import (
 	"covidpipeline/internal/config"
 	"covidpipeline/internal/covid"
 	"covidpipeline/internal/search"
+	files "covidpipeline/internal/source"
 	"covidpipeline/internal/temporalclient"
 	"covidpipeline/internal/testenv"
 	"covidpipeline/internal/warehouse"
@@ -34,6 +35,7 @@ type pipeline struct {
 	es       *search.Client
 	db       *warehouse.DB
 	dir      string
+	sources  files.Roots // of dir
 
 	lastProof client.WorkflowRun
 }
@@ -68,7 +70,10 @@ func startPipelineWith(t *testing.T, elasticsearch, index, database string, meta
 		t.Fatal(err)
 	}
 	t.Cleanup(p.db.Close)
-	w := newWorker(p.c, config.Worker{Elasticsearch: config.Elasticsearch{Shards: 1}, Metabase: metabase}, p.es, p.db)
+	if p.sources, err = files.NewRoots(p.dir); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorker(p.c, config.Worker{Elasticsearch: config.Elasticsearch{Shards: 1}, Metabase: metabase}, p.es, p.db, p.sources)
 	if err := w.Start(); err != nil {
 		t.Fatal(err)
 	}

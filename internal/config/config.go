@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -102,7 +103,8 @@ type Log struct {
 type Worker struct {
 	Elasticsearch
 	Database
-	Metabase Metabase
+	SourceRoots []string `env:"SOURCE_ROOTS" desc:"absolute folders, separated by commas: only files below them are read. Default: the folder that the worker is started in, in containers /data"`
+	Metabase    Metabase
 	Log
 }
 
@@ -122,6 +124,7 @@ func LoadWorker() (Worker, error) {
 	errs = append(errs, w.Elasticsearch.check()...)
 	errs = append(errs, w.Database.check()...)
 	errs = append(errs, w.Metabase.check()...)
+	errs = append(errs, w.checkSourceRoots()...)
 	if w.Database.URL == "" && w.URLFile == "" {
 		errs = append(errs, errors.New("DATABASE_URL (or DATABASE_URL_FILE) is not set: the address of the warehouse, postgres://user@host:5432/warehouse"))
 	}
@@ -132,6 +135,28 @@ func LoadWorker() (Worker, error) {
 		errs = append(errs, fmt.Errorf("LOG_FORMAT is %q: it is text or json", w.Format))
 	}
 	return w, together(errs)
+}
+
+// checkSourceRoots sets the default, and refuses what is not the path of a folder.
+func (w *Worker) checkSourceRoots() (errs []error) {
+	if len(w.SourceRoots) == 0 {
+		here, err := os.Getwd()
+		switch {
+		case err != nil:
+			return []error{fmt.Errorf("SOURCE_ROOTS is not set, and the working folder is not known: %w", err)}
+		case here == "/": // as of a service that is told no folder
+			return []error{errors.New("SOURCE_ROOTS is not set, and the working folder is /, which holds every file: name the folders that sources are read from")}
+		}
+		w.SourceRoots = []string{here}
+	}
+	for i, folder := range w.SourceRoots {
+		folder = strings.TrimSpace(folder)
+		if !filepath.IsAbs(folder) {
+			errs = append(errs, fmt.Errorf("SOURCE_ROOTS has %q: give absolute paths of folders, separated by commas", folder))
+		}
+		w.SourceRoots[i] = folder
+	}
+	return errs
 }
 
 // LoadStarter reads the settings of the operator's command.

@@ -1,11 +1,10 @@
-// Package source opens the files that an ingest reads. A source is named by a
-// URI, which today is an absolute path.
+// Package source opens the files that an ingest reads, below the folders that are
+// open to it. A source is named by a URI, which today is an absolute path.
 package source
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -45,9 +44,9 @@ func Canonical(path string) (string, error) {
 	return absolute, nil
 }
 
-// Stat looks at a source. Its errors name the host when the file is not there
-// (ErrNotHere) and refuse what is not an ordinary file.
-func Stat(uri string) (Info, error) {
+// StatAnywhere looks at a source without regard to Roots: it is for commands that
+// act for the person who calls them. Its errors are those of Roots.Stat.
+func StatAnywhere(uri string) (Info, error) {
 	if err := checkURI(uri); err != nil {
 		return Info{}, err
 	}
@@ -56,24 +55,6 @@ func Stat(uri string) (Info, error) {
 		return Info{}, statError(uri, err)
 	}
 	return describe(uri, info)
-}
-
-// Open opens a source for reading from an offset in bytes. Behind the end of
-// the file there is nothing to read and no error.
-func Open(uri string, offset int64) (io.ReadCloser, error) {
-	// Looking first keeps a named pipe from blocking the open.
-	if _, err := Stat(uri); err != nil {
-		return nil, err
-	}
-	file, err := os.Open(uri)
-	if err != nil {
-		return nil, statError(uri, err)
-	}
-	if _, err := file.Seek(offset, io.SeekStart); err != nil {
-		_ = file.Close()
-		return nil, fmt.Errorf("seek to byte %d of source %s: %w", offset, uri, err)
-	}
-	return file, nil
 }
 
 func checkURI(uri string) error {
