@@ -30,6 +30,7 @@ var cures = map[string]string{
 	ErrTypeSourceHeader:     "give a COVID-19 activity file with its 13 columns.",
 	ErrTypeSourceNotReady:   "wait until the file has its header line, or ingest it with --follow.",
 	ErrTypeSourceUnread:     "look at the disk or mount that the file is on. " + goesOn,
+	ErrTypeStateRefused:     "start it by `starter ingest` or `starter etl`, which give no state. If nobody of yours started it, look who reaches the Temporal server.",
 	ErrTypeIndexGone:        "ingest a source: that makes the raw index. A deleted one is read again from its beginning.",
 	ErrTypeStageMissing:     "nothing: " + goesOn,
 	ErrTypeOvertaken:        "nothing: the other run goes on.",

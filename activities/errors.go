@@ -26,6 +26,7 @@ const (
 	ErrTypeSourceNotReady   = "SourceNotReady"   // no complete header line yet
 	ErrTypeSourceUnread     = "SourceUnread"     // reading the source failed
 	ErrTypeIndexGone        = "IndexGone"        // the raw index was deleted or replaced
+	ErrTypeStateRefused     = "StateRefused"     // a client put a state into the input of a workflow
 	ErrTypeSearch           = "Elasticsearch"    // followed by the kind, as ElasticsearchOverloaded
 	ErrTypeStageMissing     = "StageMissing"     // a window must be extracted again
 	ErrTypeOvertaken        = "Overtaken"        // another run moved the checkpoint

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,13 +30,15 @@ import (
 // pipeline is a worker with an index, a schema and a namespace of its own.
 type pipeline struct {
 	*testing.T
-	index    string
-	database string
-	c        client.Client
-	es       *search.Client
-	db       *warehouse.DB
-	dir      string
-	sources  files.Roots // of dir
+	index     string
+	database  string
+	namespace string
+	c         client.Client
+	es        *search.Client
+	db        *warehouse.DB
+	dir       string
+	stop      func()      // ends the worker
+	sources   files.Roots // of dir
 
 	lastProof client.WorkflowRun
 }
@@ -54,6 +57,7 @@ func startPipelineWith(t *testing.T, elasticsearch, index, database string, meta
 	t.Helper()
 	p := &pipeline{T: t, index: index, database: database, dir: t.TempDir()}
 	address, namespace := testenv.Temporal(t)
+	p.namespace = namespace
 	var err error
 	logger := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if p.c, err = client.Dial(client.Options{HostPort: address, Namespace: namespace, Identity: "worker", Logger: log.NewStructuredLogger(logger)}); err != nil {
@@ -73,12 +77,19 @@ func startPipelineWith(t *testing.T, elasticsearch, index, database string, meta
 	if p.sources, err = files.NewRoots(p.dir); err != nil {
 		t.Fatal(err)
 	}
+	p.work(metabase)
+	return p
+}
+
+// work starts the pipeline's worker.
+func (p *pipeline) work(metabase config.Metabase) {
+	p.Helper()
 	w := newWorker(p.c, config.Worker{Elasticsearch: config.Elasticsearch{Shards: 1}, Metabase: metabase}, p.es, p.db, p.sources)
 	if err := w.Start(); err != nil {
-		t.Fatal(err)
+		p.Fatal(err)
 	}
-	t.Cleanup(w.Stop)
-	return p
+	p.stop = sync.OnceFunc(w.Stop)
+	p.Cleanup(p.stop)
 }
 
 // testWriter writes a program's log to the test's.
