@@ -46,7 +46,7 @@ func (c *Client) Retire(ctx context.Context, index, source string, release int64
 				"documents of releases before %d have higher versions than it: they are not of this pipeline", release)}
 		}
 	}
-	return c.count(ctx, op, "/"+index, "", []object{
+	return c.count(ctx, op, []string{index}, "", []object{
 		{"term": object{fieldSource: source}}, {"term": object{fieldRetired: release}},
 	})
 }

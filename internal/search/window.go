@@ -66,9 +66,9 @@ func (c *Client) readWindow(ctx context.Context, op, index string, q WindowQuery
 	}
 }
 
-func windowPath(index string, shard int) string {
-	return fmt.Sprintf("/%s/_search?preference=_shards:%d&allow_partial_search_results=false"+
-		"&version=true&seq_no_primary_term=true&track_total_hits=false", index, shard)
+func windowPath(index string, shard int) path {
+	return indexPath("/", fmt.Sprintf("/_search?preference=_shards:%d&allow_partial_search_results=false"+
+		"&version=true&seq_no_primary_term=true&track_total_hits=false", shard), index)
 }
 
 func windowBody(q WindowQuery, filters []object) []byte {
