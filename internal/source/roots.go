@@ -144,18 +144,22 @@ func within[T any](r Roots, uri string, do func(root *os.Root, name string) (T, 
 	return out, statError(uri, &fs.PathError{Op: "open", Path: uri, Err: syscall.ELOOP})
 }
 
-// find returns the root that holds a path, and the path's name in it. A root that
-// is reached by links holds the paths below its own name and below the folder that
-// the links lead to.
+// find returns the root that holds a path, and the path's name in it. A root holds
+// the paths below its name, and those whose folder is by links below the folder that
+// the root is.
 func (r Roots) find(path string) (folder, name string, found bool) {
 	for _, folder := range r.folders {
 		if name, ok := below(folder, path); ok {
 			return folder, name, true
 		}
 	}
+	resolved := filepath.Join(withoutLinks(filepath.Dir(path)), filepath.Base(path))
 	for _, folder := range r.folders {
-		if name, ok := below(withoutLinks(folder), path); ok {
-			return folder, name, true
+		target := withoutLinks(folder)
+		for _, other := range []string{path, resolved} {
+			if name, ok := below(target, other); ok {
+				return folder, name, true
+			}
 		}
 	}
 	return "", "", false
@@ -180,7 +184,7 @@ func plain(path string) string {
 	return "/" + strings.Join(parts, "/")
 }
 
-// withoutLinks returns the path of the folder that a root's links lead to.
+// withoutLinks returns the path of a folder with its links followed, if it exists.
 func withoutLinks(folder string) string {
 	if target, err := filepath.EvalSymlinks(folder); err == nil {
 		return target

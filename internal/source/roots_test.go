@@ -178,6 +178,14 @@ func TestARootCanBeALink(t *testing.T) {
 		reads(t, r, filepath.Join(root, name), "in two")
 	}
 	refuses(t, r, filepath.Join(root, "../one/a.csv"))
+	// Another name of the root's folder, as a shell has that came by a link.
+	other := filepath.Join(t.TempDir(), "work")
+	if err := os.Symlink(filepath.Dir(tr.two), other); err != nil {
+		t.Fatal(err)
+	}
+	reads(t, r, filepath.Join(other, "two/a.csv"), "in two")
+	refuses(t, r, filepath.Join(other, "one/a.csv"))
+	refuses(t, r, filepath.Join(other, "gone/a.csv"))
 	// The link may lead elsewhere later, as a release folder's does.
 	if err := os.Remove(root); err != nil {
 		t.Fatal(err)
