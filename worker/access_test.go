@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding"
 	"errors"
 	"os"
 	"path/filepath"
@@ -124,7 +126,15 @@ func (p *pipeline) forgedIngest(path string) workflows.IngestInput {
 	p.ingest(good, workflows.IngestOptions{})
 	ingest := &activities.Ingest{Search: p.es, Sources: p.sources, Shards: 1}
 	reg := do[activities.Registered](p.steps(ingest), ingest.RegisterRelease, activities.RegisterInput{Index: p.index, Source: good, NewRelease: true})
-	reg.Release.Source, reg.From = path, activities.Position{}
+	nothingRead, err := sha256.New().(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil {
+		p.Fatal(err)
+	}
+	info, err := p.sources.Stat(path)
+	if err != nil {
+		p.Fatal(err)
+	}
+	reg.Release.Source, reg.From, reg.Hash, reg.Identity = path, activities.Position{}, nothingRead, info.Identity
 	return workflows.IngestInput{
 		Index: p.index, Source: path, Options: workflows.IngestOptions{BatchRows: 100, Concurrency: 1},
 		State: &workflows.IngestState{Registered: reg, Plan: activities.Planned{Hash: reg.Hash, Identity: reg.Identity}, StartedAt: time.Now()},
