@@ -11,6 +11,6 @@ RUN mkdir -p -m 1777 /image/tmp && mkdir -p /image/etc/ssl/certs /image/data && 
 
 FROM scratch
 COPY --from=build /image /
-ENV PATH=/usr/local/bin HOME=/
+ENV PATH=/usr/local/bin HOME=/ SOURCE_ROOTS=/data
 USER 65532:65532
 CMD ["worker"]

@@ -19,7 +19,9 @@ const (
 // Waits holds the activity that waits for a followed source. It runs on a task
 // queue of its own: a wait holds no memory, and hundreds of them must not take
 // the places of those who work.
-type Waits struct{}
+type Waits struct {
+	Sources source.Roots // what may be looked at
+}
 
 // AwaitInput names a source and what was seen of it.
 type AwaitInput struct {
@@ -36,10 +38,10 @@ type Awaited struct {
 // AwaitGrowth waits up to a minute until a source is no longer as it was seen. It
 // returns at once when the worker stops. It writes nothing, so any number of
 // attempts may run.
-func (*Waits) AwaitGrowth(ctx context.Context, in AwaitInput) (Awaited, error) {
+func (a *Waits) AwaitGrowth(ctx context.Context, in AwaitInput) (Awaited, error) {
 	defer keepAlive(ctx, silent)()
 	seen := source.Info{Size: in.Size, Identity: in.Identity}
-	changed := awaitChange(ctx, in.Source, seen, time.Now().Add(followWait))
+	changed := awaitChange(ctx, a.Sources, in.Source, seen, time.Now().Add(followWait))
 	return Awaited{Changed: changed}, classify(ctx.Err())
 }
 
@@ -47,14 +49,14 @@ func (*Waits) AwaitGrowth(ctx context.Context, in AwaitInput) (Awaited, error) {
 // where seen has one, another modification time, and reports whether it has. It
 // ends without a change at the deadline, when the worker stops and when the
 // activity is cancelled.
-func awaitChange(ctx context.Context, uri string, seen source.Info, deadline time.Time) bool {
+func awaitChange(ctx context.Context, from source.Roots, uri string, seen source.Info, deadline time.Time) bool {
 	tick := time.NewTicker(followLook)
 	defer tick.Stop()
 	late := time.NewTimer(time.Until(deadline))
 	defer late.Stop()
 	stop := activity.GetWorkerStopChannel(ctx)
 	for {
-		info, err := source.Stat(uri)
+		info, err := from.Stat(uri)
 		if err != nil || info.Size != seen.Size || info.Identity != seen.Identity ||
 			!seen.ModTime.IsZero() && !info.ModTime.Equal(seen.ModTime) {
 			return true // an error shows itself again, with its class, in the next look
@@ -74,7 +76,7 @@ func awaitChange(ctx context.Context, uri string, seen source.Info, deadline tim
 // isOld reports whether nothing has written to a source for a.Quiet, by its
 // modification time.
 func (a *Ingest) isOld(uri string) (bool, error) {
-	info, err := source.Stat(uri)
+	info, err := a.Sources.Stat(uri)
 	return time.Since(info.ModTime) >= a.Quiet, err
 }
 
@@ -82,11 +84,11 @@ func (a *Ingest) isOld(uri string) (bool, error) {
 // neither when the activity or the worker ends meanwhile. A modification time in the
 // future, as of another clock, costs the wait and no more.
 func (a *Ingest) awaitRest(ctx context.Context, uri string) (rested, changed bool, err error) {
-	info, err := source.Stat(uri)
+	info, err := a.Sources.Stat(uri)
 	if err != nil || time.Since(info.ModTime) >= a.Quiet {
 		return err == nil, false, err
 	}
 	quiet := time.Now().Add(a.Quiet)
-	changed = awaitChange(ctx, uri, info, quiet)
+	changed = awaitChange(ctx, a.Sources, uri, info, quiet)
 	return !changed && !time.Now().Before(quiet), changed, ctx.Err()
 }

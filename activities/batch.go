@@ -47,7 +47,7 @@ func (a *Ingest) IndexBatch(ctx context.Context, in BatchInput) (BatchCounts, er
 }
 
 func (a *Ingest) index(ctx context.Context, in BatchInput, b *batch) (BatchCounts, error) {
-	if err := b.read(ctx, in); err != nil {
+	if err := b.read(ctx, a.Sources, in); err != nil {
 		return BatchCounts{}, err
 	}
 	var result search.BulkResult
@@ -57,7 +57,7 @@ func (a *Ingest) index(ctx context.Context, in BatchInput, b *batch) (BatchCount
 			return BatchCounts{}, err
 		}
 	}
-	if err := b.quarantineRefused(in, result.Refused); err != nil {
+	if err := b.quarantineRefused(a.Sources, in, result.Refused); err != nil {
 		return BatchCounts{}, err
 	}
 	if err := a.sendQuarantine(ctx, in.Release, &b.quarantine); err != nil {
@@ -73,11 +73,11 @@ func (a *Ingest) index(ctx context.Context, in BatchInput, b *batch) (BatchCount
 }
 
 // read builds the requests from the range's bytes.
-func (b *batch) read(ctx context.Context, in BatchInput) error {
+func (b *batch) read(ctx context.Context, from source.Roots, in BatchInput) error {
 	b.Body.Reset()
 	b.quarantine.Reset()
 	b.items = b.items[:0]
-	f, err := source.Open(in.Release.Source, in.Range.Offset)
+	f, err := from.Open(in.Release.Source, in.Range.Offset)
 	if err != nil {
 		return err
 	}
@@ -108,10 +108,10 @@ func (b *batch) read(ctx context.Context, in BatchInput) error {
 }
 
 // quarantineRefused adds the records that Elasticsearch refused as documents.
-func (b *batch) quarantineRefused(in BatchInput, refused []search.RefusedItem) error {
+func (b *batch) quarantineRefused(from source.Roots, in BatchInput, refused []search.RefusedItem) error {
 	for _, r := range refused {
 		it := b.items[r.Item]
-		raw, err := readRecord(in.Release.Source, it)
+		raw, err := readRecord(from, in.Release.Source, it)
 		if err != nil {
 			return err
 		}
@@ -123,8 +123,8 @@ func (b *batch) quarantineRefused(in BatchInput, refused []search.RefusedItem) e
 	return nil
 }
 
-func readRecord(uri string, it item) ([]byte, error) {
-	f, err := source.Open(uri, it.offset)
+func readRecord(from source.Roots, uri string, it item) ([]byte, error) {
+	f, err := from.Open(uri, it.offset)
 	if err != nil {
 		return nil, err
 	}

@@ -22,12 +22,14 @@ const (
 	ErrTypeSourceNotHere    = "SourceNotHere"    // this worker's host has no such file
 	ErrTypeSourceNotAFile   = "SourceNotAFile"   // a folder, a pipe, a device, or no path
 	ErrTypeSourceDenied     = "SourceDenied"     // this worker may not read the file
+	ErrTypeSourceOutside    = "SourceOutside"    // not below the worker's SOURCE_ROOTS
 	ErrTypeSourceChanged    = "SourceChanged"    // the source is no longer what was read
 	ErrTypeSourceHeader     = "SourceHeader"     // not a COVID-19 activity file
 	ErrTypeSourceNotReady   = "SourceNotReady"   // no complete header line yet
 	ErrTypeSourceUnread     = "SourceUnread"     // reading the source failed
 	ErrTypeIndexName        = "IndexName"        // not the name of a raw index
 	ErrTypeIndexGone        = "IndexGone"        // the raw index was deleted or replaced
+	ErrTypeStateRefused     = "StateRefused"     // a client put a state into the input of a workflow
 	ErrTypeSearch           = "Elasticsearch"    // followed by the kind, as ElasticsearchOverloaded
 	ErrTypeStageMissing     = "StageMissing"     // a window must be extracted again
 	ErrTypeOvertaken        = "Overtaken"        // another run moved the checkpoint
@@ -54,6 +56,7 @@ const (
 var final = map[string]bool{
 	ErrTypeSourceNotAFile: true,
 	ErrTypeSourceDenied:   true,
+	ErrTypeSourceOutside:  true,
 	ErrTypeSourceChanged:  true,
 	ErrTypeSourceHeader:   true,
 	ErrTypeIndexName:      true,
@@ -117,6 +120,8 @@ func errorType(err error) (kind string, retry bool) {
 		kind = ErrTypeReleaseTaken
 	case errors.Is(err, source.ErrNotHere):
 		kind = ErrTypeSourceNotHere
+	case errors.Is(err, source.ErrOutside):
+		kind = ErrTypeSourceOutside
 	case errors.Is(err, source.ErrNotAFile):
 		kind = ErrTypeSourceNotAFile
 	case errors.Is(err, source.ErrDenied):

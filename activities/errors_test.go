@@ -35,6 +35,7 @@ func TestEveryErrorHasItsTypeAndRetry(t *testing.T) {
 		{source.ErrNotHere, ErrTypeSourceNotHere, true},
 		{source.ErrNotAFile, ErrTypeSourceNotAFile, false},
 		{source.ErrDenied, ErrTypeSourceDenied, false},
+		{source.ErrOutside, ErrTypeSourceOutside, false},
 		{errSource, ErrTypeSourceUnread, true},
 		{source.ErrUnread, ErrTypeSourceUnread, true},
 		{csvfile.ErrChanged, ErrTypeSourceChanged, false},

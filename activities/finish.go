@@ -9,7 +9,6 @@ import (
 
 	"covidpipeline/internal/csvfile"
 	"covidpipeline/internal/search"
-	"covidpipeline/internal/source"
 )
 
 // FinishInput ends a release of which every batch is indexed.
@@ -58,7 +57,7 @@ func (a *Ingest) finish(ctx context.Context, in FinishInput, checked, retired *a
 		}
 	}
 	whole := sha256.New()
-	if err := hashPart(ctx, whole, in.Release.Source, 0, in.End.Offset, checked); err != nil {
+	if err := hashPart(ctx, a.Sources, whole, in.Release.Source, 0, in.End.Offset, checked); err != nil {
 		return Finished{}, err
 	}
 	if digest(whole) != in.Digest {
@@ -109,7 +108,7 @@ func (a *Ingest) hasGrown(ctx context.Context, in FinishInput) (bool, error) {
 			return false, err
 		}
 	}
-	info, err := source.Stat(in.Release.Source)
+	info, err := a.Sources.Stat(in.Release.Source)
 	if err != nil || info.Size <= in.End.Offset {
 		return !rested, err
 	}

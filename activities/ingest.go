@@ -22,7 +22,8 @@ import (
 
 // Ingest holds what the activities of IngestWorkflow need.
 type Ingest struct {
-	Search *search.Client
+	Search  *search.Client
+	Sources source.Roots // what may be read
 	// Shards and Replicas are those of a raw index that does not exist yet.
 	Shards, Replicas int
 	// Quiet is how long nothing may have written to a source before its end is
@@ -117,7 +118,7 @@ func (a *Ingest) register(ctx context.Context, in RegisterInput) (Registered, er
 	if err != nil {
 		return Registered{}, err
 	}
-	info, err := source.Stat(in.Source)
+	info, err := a.Sources.Stat(in.Source)
 	if err != nil {
 		return Registered{}, err
 	}
@@ -137,7 +138,7 @@ func (a *Ingest) register(ctx context.Context, in RegisterInput) (Registered, er
 		return Registered{}, err
 	}
 	if newest != nil && newest.Continuable(claim, info.Size) {
-		same, err := sameBeginning(ctx, in.Source, *newest, running, &out)
+		same, err := sameBeginning(ctx, a.Sources, in.Source, *newest, running, &out)
 		if err != nil {
 			return Registered{}, err
 		}
@@ -189,7 +190,7 @@ func (r *Registered) hold(index string, release search.Release) {
 
 // startOfSource checks the header and sets the position behind it.
 func (a *Ingest) startOfSource(ctx context.Context, uri string, out *Registered) (hash.Hash, error) {
-	f, err := source.Open(uri, 0)
+	f, err := a.Sources.Open(uri, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +200,7 @@ func (a *Ingest) startOfSource(ctx context.Context, uri string, out *Registered)
 		return nil, sourceError(err)
 	}
 	running := sha256.New()
-	if err := hashPart(ctx, running, uri, 0, length, nil); err != nil {
+	if err := hashPart(ctx, a.Sources, running, uri, 0, length, nil); err != nil {
 		return nil, err
 	}
 	out.From = csvfile.Position{Offset: length}
@@ -210,19 +211,19 @@ func (a *Ingest) startOfSource(ctx context.Context, uri string, out *Registered)
 // sameBeginning reports whether the source still begins with what was read under the
 // release r, and if so sets out to continue at its checkpoint. running has read the
 // header.
-func sameBeginning(ctx context.Context, uri string, r search.Release, running hash.Hash, out *Registered) (bool, error) {
+func sameBeginning(ctx context.Context, from source.Roots, uri string, r search.Release, running hash.Hash, out *Registered) (bool, error) {
 	if r.Read.Length == 0 {
 		return true, nil
 	}
 	header := out.From
-	if err := hashPart(ctx, running, uri, header.Offset, r.Checkpoint.Offset-header.Offset, nil); err != nil {
+	if err := hashPart(ctx, from, running, uri, header.Offset, r.Checkpoint.Offset-header.Offset, nil); err != nil {
 		return false, err
 	}
 	state, upTo, err := keepHash(running)
 	if err != nil {
 		return false, err
 	}
-	if err := hashPart(ctx, running, uri, r.Checkpoint.Offset, r.Read.Length-r.Checkpoint.Offset, nil); err != nil {
+	if err := hashPart(ctx, from, running, uri, r.Checkpoint.Offset, r.Read.Length-r.Checkpoint.Offset, nil); err != nil {
 		return false, err
 	}
 	if digest(running) != r.Read.Digest {
@@ -283,11 +284,11 @@ func digest(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
 // hashPart feeds length bytes of a source to h. A source that ends before is
 // changed: its size has been looked at.
-func hashPart(ctx context.Context, h hash.Hash, uri string, offset, length int64, done *atomic.Int64) error {
+func hashPart(ctx context.Context, from source.Roots, h hash.Hash, uri string, offset, length int64, done *atomic.Int64) error {
 	if length == 0 {
 		return nil
 	}
-	f, err := source.Open(uri, offset)
+	f, err := from.Open(uri, offset)
 	if err != nil {
 		return err
 	}

@@ -99,7 +99,7 @@ func (a *Ingest) plan(ctx context.Context, in PlanInput) (Planned, error) {
 		}
 		changed := false
 		if in.Wait {
-			changed = awaitChange(ctx, in.Release.Source, source.Info{Size: out.Size, Identity: out.Identity}, deadline)
+			changed = awaitChange(ctx, a.Sources, in.Release.Source, source.Info{Size: out.Size, Identity: out.Identity}, deadline)
 		} else if rested, changed, err = a.awaitRest(ctx, in.Release.Source); err != nil {
 			return Planned{}, err
 		}
@@ -120,7 +120,7 @@ func (a *Ingest) plan(ctx context.Context, in PlanInput) (Planned, error) {
 // release r, and the source: rows behind the checkpoint may be indexed, and other
 // content must not get their versions. Each byte is read once, so that all three agree
 // about the source at one moment; a late attempt may have read its plan long ago.
-func sameAsRead(ctx context.Context, in PlanInput, out Planned, r search.Release) error {
+func sameAsRead(ctx context.Context, sources source.Roots, in PlanInput, out Planned, r search.Release) error {
 	uri, from, end, before := in.Release.Source, in.From.Offset, out.End.Offset, r.Read.Length
 	// The first plan of an ingest that continues at the very end, or one that comes past it.
 	if (before == from && in.Last == nil || before > from) && end > before {
@@ -136,16 +136,16 @@ func sameAsRead(ctx context.Context, in PlanInput, out Planned, r search.Release
 		return err
 	}
 	if from < end && end < before {
-		if err := checkPart(ctx, running, uri, from, end-from, out.Digest); err != nil {
+		if err := checkPart(ctx, sources, running, uri, from, end-from, out.Digest); err != nil {
 			return err
 		}
 		from = end
 	}
-	if err := checkPart(ctx, running, uri, from, before-from, r.Read.Digest); err != nil {
+	if err := checkPart(ctx, sources, running, uri, from, before-from, r.Read.Digest); err != nil {
 		return err
 	}
 	if from < before && before <= end {
-		return checkPart(ctx, running, uri, before, end-before, out.Digest)
+		return checkPart(ctx, sources, running, uri, before, end-before, out.Digest)
 	}
 	return nil
 }
@@ -157,7 +157,7 @@ func (a *Ingest) cut(in PlanInput, out *Planned, final bool) error {
 	if err != nil {
 		return err
 	}
-	f, err := source.Open(in.Release.Source, in.From.Offset)
+	f, err := a.Sources.Open(in.Release.Source, in.From.Offset)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func indexGone(format string, args ...any) error {
 // as long as what was read, the last range has the bytes it had, and when it is
 // another file (renamed over the old one) all that was read is in it too.
 func (a *Ingest) sameSource(ctx context.Context, in PlanInput) (size int64, identity string, err error) {
-	info, err := source.Stat(in.Release.Source)
+	info, err := a.Sources.Stat(in.Release.Source)
 	if err != nil {
 		return 0, "", err
 	}
@@ -212,18 +212,18 @@ func (a *Ingest) sameSource(ctx context.Context, in PlanInput) (size int64, iden
 		if err != nil {
 			return 0, "", err
 		}
-		return info.Size, info.Identity, checkPart(ctx, sha256.New(), in.Release.Source, 0, in.From.Offset, digest(running))
+		return info.Size, info.Identity, checkPart(ctx, a.Sources, sha256.New(), in.Release.Source, 0, in.From.Offset, digest(running))
 	}
 	if in.Last != nil {
-		return info.Size, info.Identity, checkPart(ctx, sha256.New(), in.Release.Source, in.Last.Offset, in.Last.Length, in.Last.Digest)
+		return info.Size, info.Identity, checkPart(ctx, a.Sources, sha256.New(), in.Release.Source, in.Last.Offset, in.Last.Length, in.Last.Digest)
 	}
 	return info.Size, info.Identity, nil
 }
 
 // checkPart compares a part of a source with the digest it had, or the
 // beginning of that digest.
-func checkPart(ctx context.Context, h hash.Hash, uri string, offset, length int64, want string) error {
-	if err := hashPart(ctx, h, uri, offset, length, nil); err != nil {
+func checkPart(ctx context.Context, from source.Roots, h hash.Hash, uri string, offset, length int64, want string) error {
+	if err := hashPart(ctx, from, h, uri, offset, length, nil); err != nil {
 		return err
 	}
 	if got := digest(h); len(want) > len(got) || got[:len(want)] != want {
@@ -241,7 +241,7 @@ func (a *Ingest) keep(ctx context.Context, in PlanInput, out *Planned) error {
 		read.Digest = out.Digest
 	}
 	saved, err := a.update(ctx, in.Release, in.Saved, func(r search.Release) (search.Release, error) {
-		if err := sameAsRead(ctx, in, *out, r); err != nil {
+		if err := sameAsRead(ctx, a.Sources, in, *out, r); err != nil {
 			return r, err
 		}
 		next, err := r.Plan(in.Release.holder(), progress(in.Checkpoint, in.Counts), read)

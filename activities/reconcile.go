@@ -18,6 +18,7 @@ import (
 // Reconcile holds what the activities of ReconcileWorkflow need.
 type Reconcile struct {
 	Search    *search.Client
+	Sources   source.Roots // what may be read
 	Warehouse *warehouse.DB
 	Rules     covid.Rules
 	TempDir   string // for the comparison's files; empty is the system's
@@ -283,7 +284,7 @@ func (c *comparing) readSources(ctx context.Context) error {
 		if err := c.readSource(ctx, r); err != nil {
 			return err
 		}
-		info, err := source.Stat(r.Source)
+		info, err := c.Sources.Stat(r.Source)
 		if err != nil {
 			return err
 		}

@@ -13,13 +13,12 @@ import (
 	"covidpipeline/internal/csvfile"
 	"covidpipeline/internal/proof"
 	"covidpipeline/internal/search"
-	"covidpipeline/internal/source"
 )
 
 // readSource adds the records of one source up to its checkpoint, and checks
 // that the source still is what was ingested.
 func (c *comparing) readSource(ctx context.Context, r SourceRelease) error {
-	f, err := source.Open(r.Source, 0)
+	f, err := c.Sources.Open(r.Source, 0)
 	if err != nil {
 		return err
 	}
@@ -29,11 +28,11 @@ func (c *comparing) readSource(ctx context.Context, r SourceRelease) error {
 	if err != nil {
 		return sourceError(err)
 	}
-	if err := hashPart(ctx, whole, r.Source, 0, header, nil); err != nil {
+	if err := hashPart(ctx, c.Sources, whole, r.Source, 0, header, nil); err != nil {
 		return err
 	}
 	if r.Checkpoint.Offset > header {
-		body, err := source.Open(r.Source, header)
+		body, err := c.Sources.Open(r.Source, header)
 		if err != nil {
 			return err
 		}
@@ -44,7 +43,7 @@ func (c *comparing) readSource(ctx context.Context, r SourceRelease) error {
 		}
 	}
 	if r.Read > r.Checkpoint.Offset {
-		if err := hashPart(ctx, whole, r.Source, r.Checkpoint.Offset, r.Read-r.Checkpoint.Offset, nil); err != nil {
+		if err := hashPart(ctx, c.Sources, whole, r.Source, r.Checkpoint.Offset, r.Read-r.Checkpoint.Offset, nil); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"covidpipeline/internal/covid"
 	"covidpipeline/internal/csvfile"
 	"covidpipeline/internal/search"
+	"covidpipeline/internal/source"
 	"covidpipeline/internal/testenv"
 )
 
@@ -30,8 +31,13 @@ func newIngesting(t *testing.T, lines ...string) *ingesting {
 	if err != nil {
 		t.Fatal(err)
 	}
+	dir := t.TempDir()
+	sources, err := source.NewRoots(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var suite testsuite.WorkflowTestSuite
-	i := &ingesting{T: t, env: suite.NewTestActivityEnvironment(), a: &Ingest{Search: es, Shards: 1}, path: filepath.Join(t.TempDir(), "cases.csv")}
+	i := &ingesting{T: t, env: suite.NewTestActivityEnvironment(), a: &Ingest{Search: es, Sources: sources, Shards: 1}, path: filepath.Join(dir, "cases.csv")}
 	i.env.RegisterActivity(i.a)
 	i.in = RegisterInput{Index: testenv.Index(t), Source: i.path}
 	i.write(lines...)

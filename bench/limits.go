@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,7 +42,11 @@ func countRows(batches []batch) (rows int) {
 // readBatches makes the bulk requests of a source: the documents that the
 // pipeline writes, without the structurally broken records.
 func readBatches(path string) (batches []batch, rows int, err error) {
-	f, err := source.Open(path, 0)
+	from, err := source.NewRoots(filepath.Dir(path))
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := from.Open(path, 0)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -50,7 +55,7 @@ func readBatches(path string) (batches []batch, rows int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	records, err := source.Open(path, header)
+	records, err := from.Open(path, header)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -60,7 +65,7 @@ func readBatches(path string) (batches []batch, rows int, err error) {
 		return nil, 0, err
 	}
 	for _, rng := range plan.Ranges {
-		b, err := readBatch(path, rng)
+		b, err := readBatch(from, path, rng)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -69,8 +74,8 @@ func readBatches(path string) (batches []batch, rows int, err error) {
 	return batches, countRows(batches), nil
 }
 
-func readBatch(path string, rng csvfile.Range) (batch, error) {
-	f, err := source.Open(path, rng.Offset)
+func readBatch(from source.Roots, path string, rng csvfile.Range) (batch, error) {
+	f, err := from.Open(path, rng.Offset)
 	if err != nil {
 		return batch{}, err
 	}

@@ -80,6 +80,7 @@ func newWorld(ctx context.Context, cancel context.CancelCauseFunc, s settings) (
 	w.worker, err = startWorker(s.program, cancel, []string{
 		"ELASTICSEARCH_URL=" + w.elasticsearch, "ELASTICSEARCH_INDEX=" + w.name, "DATABASE_URL=" + database,
 		"TEMPORAL_ADDRESS=" + address["TEST_TEMPORAL_ADDRESS"], "TEMPORAL_NAMESPACE=" + client.DefaultNamespace, "LOG_LEVEL=WARN",
+		"SOURCE_ROOTS=" + w.dir,
 	})
 	return w, err
 }
@@ -323,7 +324,7 @@ func startWorker(path string, cancel context.CancelCauseFunc, env []string) (*wo
 	cmd := exec.Command(path) //nolint:noctx // stop lets it drain, also after an interrupt
 	for _, setting := range os.Environ() {
 		name, _, _ := strings.Cut(setting, "_")
-		if !slices.Contains([]string{"ELASTICSEARCH", "DATABASE", "TEMPORAL", "LOG"}, name) {
+		if !slices.Contains([]string{"ELASTICSEARCH", "DATABASE", "TEMPORAL", "LOG", "SOURCE"}, name) {
 			cmd.Env = append(cmd.Env, setting)
 		}
 	}

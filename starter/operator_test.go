@@ -88,8 +88,9 @@ func operatorIn(t *testing.T, address, namespace string) *operator {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	index := testenv.Index(t)
-	return &operator{T: t, c: c, dir: t.TempDir(), index: index, env: append(testenv.Environ(),
+	index, dir := testenv.Index(t), t.TempDir()
+	return &operator{T: t, c: c, dir: dir, index: index, env: append(testenv.Environ(),
+		"SOURCE_ROOTS="+dir,
 		"ELASTICSEARCH_URL="+testenv.Elasticsearch(t), "ELASTICSEARCH_INDEX="+index, "DATABASE_URL="+testenv.Postgres(t),
 		"TEMPORAL_ADDRESS="+address, "TEMPORAL_NAMESPACE="+namespace, "SOURCE_QUIET=0s")}
 }

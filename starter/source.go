@@ -47,7 +47,7 @@ func canonicalSource(path string) (string, error) {
 // checkSource refuses a source that this machine shows not to be an activity file,
 // before anything is started for it. A followed source may still get its header.
 func checkSource(uri string, follow bool) error {
-	f, err := source.Open(uri, 0)
+	f, err := source.OpenAnywhere(uri)
 	if errors.Is(err, source.ErrNotHere) {
 		return usagef("%w. If a worker on another machine has it, or it is yet to come, add --wait", err)
 	}

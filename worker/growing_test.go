@@ -135,7 +135,7 @@ func TestAReleaseIsNotCompletedBeforeItsSourceEnds(t *testing.T) {
 	path := p.file("cases.csv", content)
 	p.ingest(path, workflows.IngestOptions{})
 	p.file("cases.csv", content[:len(content)*2/3]+"x")
-	ingest := &activities.Ingest{Search: p.es, Shards: 1}
+	ingest := &activities.Ingest{Sources: p.sources, Search: p.es, Shards: 1}
 	s := p.steps(ingest)
 	reg := do[activities.Registered](s, ingest.RegisterRelease, activities.RegisterInput{Index: p.index, Source: path})
 	plan := do[activities.Planned](s, ingest.PlanBatches, activities.PlanInput{
@@ -170,7 +170,7 @@ func TestAPlanBelievesAnEndThatRests(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
 	path := p.file("cases.csv", source(days("Coconino", 10))+"1000,Pima")
-	ingest := &activities.Ingest{Search: p.es, Shards: 1, Quiet: time.Hour}
+	ingest := &activities.Ingest{Sources: p.sources, Search: p.es, Shards: 1, Quiet: time.Hour}
 	s := p.steps(ingest)
 	reg := do[activities.Registered](s, ingest.RegisterRelease, activities.RegisterInput{Index: p.index, Source: path})
 	in := activities.PlanInput{Release: reg.Release, From: reg.From, Hash: reg.Hash, Identity: reg.Identity, BatchRows: 100, Checkpoint: reg.From}

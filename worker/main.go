@@ -22,6 +22,7 @@ import (
 	"covidpipeline/internal/covid"
 	"covidpipeline/internal/metabase"
 	"covidpipeline/internal/search"
+	files "covidpipeline/internal/source"
 	"covidpipeline/internal/temporalclient"
 	"covidpipeline/internal/terminal"
 	"covidpipeline/internal/warehouse"
@@ -82,6 +83,10 @@ func main() {
 func run(cfg config.Worker, logger *slog.Logger) error {
 	debug.SetMemoryLimit(memoryLimit)
 	ctx := context.Background()
+	sources, err := files.NewRoots(cfg.Roots...)
+	if err != nil {
+		return fmt.Errorf("SOURCE_ROOTS: %w", err)
+	}
 	db, err := openWarehouse(ctx, cfg, logger)
 	if err != nil {
 		return err
@@ -106,12 +111,16 @@ func run(cfg config.Worker, logger *slog.Logger) error {
 	for _, a := range added {
 		logger.Info("registered a search attribute", "name", a.Name, "type", a.Type, "namespace", namespace)
 	}
-	waits := newWaiter(c)
+	waits := newWaiter(c, sources)
 	if err := waits.Start(); err != nil {
 		return fmt.Errorf("run the worker: %w", err)
 	}
 	defer waits.Stop()
-	w := newWorker(c, cfg, es, db)
+	w := newWorker(c, cfg, es, db, sources)
+	logger.Info("sources are read below SOURCE_ROOTS alone", "roots", sources.String())
+	for _, folder := range sources.Missing() {
+		logger.Warn("a folder of SOURCE_ROOTS does not exist", "folder", folder)
+	}
 	logger.Info("the worker starts", "taskQueue", temporalclient.TaskQueue, "pid", os.Getpid())
 	if err := w.Run(worker.InterruptCh()); err != nil {
 		return fmt.Errorf("run the worker: %w", err)
@@ -136,17 +145,17 @@ func openWarehouse(ctx context.Context, cfg config.Worker, logger *slog.Logger) 
 
 // newWaiter returns the worker of the waits for followed sources. It runs no
 // workflows.
-func newWaiter(c client.Client) worker.Worker {
+func newWaiter(c client.Client, sources files.Roots) worker.Worker {
 	w := worker.New(c, temporalclient.WaitQueue, worker.Options{
 		MaxConcurrentActivityExecutionSize: waitsAtOnce,
 		DisableWorkflowWorker:              true,
 		WorkerStopTimeout:                  stopTimeout,
 	})
-	w.RegisterActivity(&activities.Waits{})
+	w.RegisterActivity(&activities.Waits{Sources: sources})
 	return w
 }
 
-func newWorker(c client.Client, cfg config.Worker, es *search.Client, db *warehouse.DB) worker.Worker {
+func newWorker(c client.Client, cfg config.Worker, es *search.Client, db *warehouse.DB, sources files.Roots) worker.Worker {
 	w := worker.New(c, temporalclient.TaskQueue, worker.Options{
 		MaxConcurrentActivityExecutionSize: activitiesAtOnce,
 		WorkerStopTimeout:                  stopTimeout,
@@ -155,9 +164,9 @@ func newWorker(c client.Client, cfg config.Worker, es *search.Client, db *wareho
 	w.RegisterWorkflow(workflows.ETLWorkflow)
 	w.RegisterWorkflow(workflows.ReconcileWorkflow)
 	w.RegisterWorkflow(workflows.DashboardWorkflow)
-	w.RegisterActivity(&activities.Ingest{Search: es, Shards: cfg.Shards, Replicas: cfg.Replicas, Quiet: cfg.Quiet})
+	w.RegisterActivity(&activities.Ingest{Search: es, Sources: sources, Shards: cfg.Shards, Replicas: cfg.Replicas, Quiet: cfg.Quiet})
 	w.RegisterActivity(&activities.ETL{Search: es, Warehouse: db, Rules: covid.DefaultRules})
-	w.RegisterActivity(&activities.Reconcile{Search: es, Warehouse: db, Rules: covid.DefaultRules})
+	w.RegisterActivity(&activities.Reconcile{Search: es, Sources: sources, Warehouse: db, Rules: covid.DefaultRules})
 	w.RegisterActivity(metabaseOf(cfg.Metabase))
 	return w
 }

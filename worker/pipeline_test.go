@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"covidpipeline/internal/config"
 	"covidpipeline/internal/covid"
 	"covidpipeline/internal/search"
+	files "covidpipeline/internal/source"
 	"covidpipeline/internal/temporalclient"
 	"covidpipeline/internal/testenv"
 	"covidpipeline/internal/warehouse"
@@ -35,6 +38,8 @@ type pipeline struct {
 	es        *search.Client
 	db        *warehouse.DB
 	dir       string
+	stop      func()      // ends the worker
+	sources   files.Roots // of dir
 
 	lastProof client.WorkflowRun
 }
@@ -70,18 +75,23 @@ func startPipelineWith(t *testing.T, elasticsearch, index, database string, cfg 
 		t.Fatal(err)
 	}
 	t.Cleanup(p.db.Close)
-	cfg.Shards = 1
-	w := newWorker(p.c, cfg, p.es, p.db)
-	if err := w.Start(); err != nil {
+	if p.sources, err = files.NewRoots(p.dir); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.Stop)
-	waits := newWaiter(p.c)
-	if err := waits.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(waits.Stop)
+	p.work(cfg)
 	return p
+}
+
+// work starts the pipeline's worker.
+func (p *pipeline) work(cfg config.Worker) {
+	p.Helper()
+	cfg.Shards = 1
+	w, waits := newWorker(p.c, cfg, p.es, p.db, p.sources), newWaiter(p.c, p.sources)
+	if err := errors.Join(waits.Start(), w.Start()); err != nil {
+		p.Fatal(err)
+	}
+	p.stop = sync.OnceFunc(func() { w.Stop(); waits.Stop() })
+	p.Cleanup(p.stop)
 }
 
 // testWriter writes a program's log to the test's.

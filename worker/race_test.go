@@ -92,7 +92,7 @@ func TestAReleaseIsNotContinuedOverATailThatChanged(t *testing.T) {
 	p := newPipeline(t)
 	content := source(days("Coconino", 1000))
 	path := p.file("cases.csv", content)
-	ingest := &activities.Ingest{Search: p.es, Shards: 1}
+	ingest := &activities.Ingest{Search: p.es, Sources: p.sources, Shards: 1}
 	s := p.steps(ingest)
 	reg := do[activities.Registered](s, ingest.RegisterRelease, activities.RegisterInput{Index: p.index, Source: path})
 	plan := do[activities.Planned](s, ingest.PlanBatches, activities.PlanInput{
@@ -188,7 +188,7 @@ func TestAnUnfinishedReleaseIsNoProof(t *testing.T) {
 	path := p.file("cases.csv", source(days("Coconino", 20)))
 	p.ingest(path, workflows.IngestOptions{})
 	p.etl()
-	ingest := &activities.Ingest{Search: p.es, Shards: 1}
+	ingest := &activities.Ingest{Search: p.es, Sources: p.sources, Shards: 1}
 	do[activities.Registered](p.steps(ingest), ingest.RegisterRelease,
 		activities.RegisterInput{Index: p.index, Source: path, NewRelease: true})
 	if r := p.proof(); r.OK() || len(r.Compared.Problems) != 1 {
@@ -205,7 +205,7 @@ func TestALateRegistrationIsRefused(t *testing.T) {
 	es := p.through(func(r *http.Request) bool { return strings.Contains(r.URL.RawQuery, "op_type=create") }, func() {
 		p.ingest(path, workflows.IngestOptions{})
 	})
-	ingest := &activities.Ingest{Search: es, Shards: 1}
+	ingest := &activities.Ingest{Search: es, Sources: p.sources, Shards: 1}
 	s := p.steps(ingest)
 	_, err := s.env.ExecuteActivity(ingest.RegisterRelease, activities.RegisterInput{Index: p.index, Source: path})
 	if err == nil || !strings.Contains(err.Error(), activities.ErrTypeRegistryChanged) {

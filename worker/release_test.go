@@ -36,7 +36,7 @@ type ingesting struct {
 
 func (p *pipeline) ingesting(path string, follow bool) *ingesting {
 	p.Helper()
-	i := &ingesting{a: &activities.Ingest{Search: p.es, Shards: 1}, path: path}
+	i := &ingesting{a: &activities.Ingest{Sources: p.sources, Search: p.es, Shards: 1}, path: path}
 	i.steps = p.steps(i.a)
 	i.reg = do[activities.Registered](i.steps, i.a.RegisterRelease,
 		activities.RegisterInput{Index: p.index, Source: path, Follow: follow, Owner: "first"})
@@ -99,7 +99,7 @@ func TestALatePlanLeavesTheReleaseOfAnotherIngestAlone(t *testing.T) {
 	p := newPipeline(t)
 	path := p.file("cases.csv", source(days("Coconino", 1000)))
 	followed := p.ingesting(path, true)
-	held := &activities.Ingest{Shards: 1}
+	held := &activities.Ingest{Sources: p.sources, Shards: 1}
 	held.Search = p.through(firstLook, func() { // the followed ingest is terminated
 		p.ingest(path, workflows.IngestOptions{})
 		p.add(path, days("Pima", 50))
@@ -117,7 +117,7 @@ func TestALatePlanOfTheSameIngestTakesNothingBack(t *testing.T) {
 	p := newPipeline(t)
 	path := p.file("cases.csv", source(days("Coconino", 1000)))
 	i := p.ingesting(path, true)
-	held := &activities.Ingest{Shards: 1}
+	held := &activities.Ingest{Sources: p.sources, Shards: 1}
 	held.Search = p.through(firstLook, func() { // another worker tries again, and the source is finished
 		do[activities.Finished](i.steps, i.a.FinishRelease, i.finish())
 		p.add(path, days("Pima", 50))
@@ -194,13 +194,13 @@ func TestALateBulkRequestIsFoundByTheNextIngest(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
 	path := p.file("cases.csv", source(days("Pima", 1), days("Coconino", 20)))
-	first := &activities.Ingest{Shards: 1, Search: p.es}
+	first := &activities.Ingest{Sources: p.sources, Shards: 1, Search: p.es}
 	s := p.steps(first)
 	reg := do[activities.Registered](s, first.RegisterRelease, activities.RegisterInput{Index: p.index, Source: path, Owner: "first"})
 	plan := do[activities.Planned](s, first.PlanBatches, activities.PlanInput{
 		Release: reg.Release, From: reg.From, Hash: reg.Hash, Identity: reg.Identity, BatchRows: 100, Checkpoint: reg.From,
 	})
-	held := &activities.Ingest{Shards: 1}
+	held := &activities.Ingest{Sources: p.sources, Shards: 1}
 	held.Search = p.through(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/_bulk") }, func() {
 		p.file("cases.csv", source(days("Coconino", 20)))
 		p.ingest(path, workflows.IngestOptions{})

@@ -44,6 +44,9 @@ type ETLResult struct {
 func ETLWorkflow(ctx workflow.Context, in ETLInput) (ETLResult, error) {
 	r := &etlRun{in: in}
 	if in.State != nil {
+		if err := checkCarried(ctx); err != nil {
+			return ETLResult{}, err
+		}
 		r.ETLState = *in.State
 	} else if err := r.plan(ctx); err != nil {
 		details(ctx, "failed", "nothing is planned, `"+in.Index+"` into the warehouse", quoted(explained(err)))

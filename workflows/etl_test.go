@@ -215,6 +215,9 @@ func TestETLContinuesAsNewWhereItStands(t *testing.T) {
 	in := ETLInput{Index: "cases"}
 	for runs := 0; ; runs++ {
 		env := etlEnv(t, f)
+		if runs > 0 {
+			env.SetContinuedExecutionRunID("the run before")
+		}
 		loads := 0
 		f.onLoad = func(activities.LoadInput) {
 			if loads++; loads > 10 { // by the environment's own goroutine

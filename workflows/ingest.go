@@ -77,6 +77,11 @@ type IngestResult struct {
 // the release. When the source or the index changes under it, it begins the
 // next release.
 func IngestWorkflow(ctx workflow.Context, in IngestInput) (IngestResult, error) {
+	if in.State != nil {
+		if err := checkCarried(ctx); err != nil {
+			return IngestResult{}, err
+		}
+	}
 	r := &ingestRun{in: in}
 	if err := r.setup(ctx); err != nil {
 		return IngestResult{}, err

@@ -216,6 +216,7 @@ func TestIngestContinuesAsNewWithWhatIsPlanned(t *testing.T) {
 		}
 		rows := in.State.Checkpoint.Row
 		next := ingestEnv(t, s)
+		next.SetContinuedExecutionRunID("the run before")
 		env = next
 		s.onBatch = func(b activities.BatchInput) error {
 			if b.Range.FirstRow > rows+400 {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -105,6 +106,7 @@ func (m Metabase) Missing() []string {
 
 // Source is how sources are read.
 type Source struct {
+	Roots []string      `env:"SOURCE_ROOTS" desc:"absolute folders, separated by commas: only files below them are read. Default: the folder that the worker is started in, in containers /data"`
 	Quiet time.Duration `env:"SOURCE_QUIET" envDefault:"3s" desc:"how long nothing may have written to a source that is not followed before its release is completed"`
 }
 
@@ -139,6 +141,7 @@ func LoadWorker() (Worker, error) {
 	errs = append(errs, w.Elasticsearch.check()...)
 	errs = append(errs, w.Database.check()...)
 	errs = append(errs, w.Metabase.check()...)
+	errs = append(errs, w.checkSourceRoots()...)
 	if w.Database.URL == "" && w.URLFile == "" {
 		errs = append(errs, errors.New("DATABASE_URL (or DATABASE_URL_FILE) is not set: the address of the warehouse, postgres://user@host:5432/warehouse"))
 	}
@@ -152,6 +155,28 @@ func LoadWorker() (Worker, error) {
 		errs = append(errs, fmt.Errorf("LOG_FORMAT is %q: it is text or json", w.Format))
 	}
 	return w, together(errs)
+}
+
+// checkSourceRoots sets the default, and refuses what is not the path of a folder.
+func (w *Worker) checkSourceRoots() (errs []error) {
+	if len(w.Roots) == 0 {
+		here, err := os.Getwd()
+		switch {
+		case err != nil:
+			return []error{fmt.Errorf("SOURCE_ROOTS is not set, and the working folder is not known: %w", err)}
+		case here == "/": // as of a service that is told no folder
+			return []error{errors.New("SOURCE_ROOTS is not set, and the working folder is /, which holds every file: name the folders that sources are read from")}
+		}
+		w.Roots = []string{here}
+	}
+	for i, folder := range w.Roots {
+		folder = strings.TrimSpace(folder)
+		if !filepath.IsAbs(folder) {
+			errs = append(errs, fmt.Errorf("SOURCE_ROOTS has %q: give absolute paths of folders, separated by commas", folder))
+		}
+		w.Roots[i] = folder
+	}
+	return errs
 }
 
 // LoadStarter reads the settings of the operator's command.

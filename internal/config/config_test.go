@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,7 +18,7 @@ func unset(t *testing.T) {
 	for _, name := range []string{"ELASTICSEARCH_URL", "ELASTICSEARCH_INDEX", "ELASTICSEARCH_USERNAME", "ELASTICSEARCH_PASSWORD",
 		"ELASTICSEARCH_PASSWORD_FILE", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_API_KEY_FILE", "ELASTICSEARCH_CA_FILE",
 		"ELASTICSEARCH_SHARDS", "ELASTICSEARCH_REPLICAS", "DATABASE_URL", "DATABASE_URL_FILE", "METABASE_URL", "METABASE_USERNAME", "METABASE_PASSWORD", "METABASE_PASSWORD_FILE", "METABASE_DATABASE_URL",
-		"METABASE_DATABASE_URL_FILE", "LOG_LEVEL", "LOG_FORMAT", "ELASTICSEARCH_CLIENT_CERT_FILE", "ELASTICSEARCH_CLIENT_KEY_FILE",
+		"METABASE_DATABASE_URL_FILE", "SOURCE_ROOTS", "LOG_LEVEL", "LOG_FORMAT", "ELASTICSEARCH_CLIENT_CERT_FILE", "ELASTICSEARCH_CLIENT_KEY_FILE",
 		"ELASTICSEARCH_ALLOW_PLAINTEXT", "DATABASE_ALLOW_PLAINTEXT", "METABASE_ALLOW_PLAINTEXT", "PGSSLMODE", "PGSSLROOTCERT", "PGHOST", "PGPASSWORD"} {
 		t.Setenv(name, "")
 		if err := os.Unsetenv(name); err != nil {
@@ -41,7 +42,7 @@ func TestAllMistakesAreToldAtOnce(t *testing.T) {
 	unset(t)
 	for name, value := range map[string]string{
 		"ELASTICSEARCH_URL": "localhost:9200", "ELASTICSEARCH_INDEX": "Upper", "ELASTICSEARCH_SHARDS": "none",
-		"ELASTICSEARCH_USERNAME": "elastic", "ELASTICSEARCH_CA_FILE": "/does/not/exist", "LOG_FORMAT": "xml", "LOG_LEVEL": "loud",
+		"ELASTICSEARCH_USERNAME": "elastic", "ELASTICSEARCH_CA_FILE": "/does/not/exist", "LOG_FORMAT": "xml", "LOG_LEVEL": "loud", "SOURCE_ROOTS": "/data,,here",
 	} {
 		t.Setenv(name, value)
 	}
@@ -50,7 +51,7 @@ func TestAllMistakesAreToldAtOnce(t *testing.T) {
 		t.Fatal("no mistake was found")
 	}
 	for _, part := range []string{"ELASTICSEARCH_URL", "ELASTICSEARCH_INDEX", "Shards", "ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_CA_FILE",
-		"DATABASE_URL", "LOG_FORMAT", "LOG_LEVEL"} {
+		"DATABASE_URL", "LOG_FORMAT", "LOG_LEVEL", `SOURCE_ROOTS has ""`, `SOURCE_ROOTS has "here"`} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%s is not in:\n%v", part, err)
 		}
@@ -118,6 +119,24 @@ func TestAnAddressWithAUserIsRefused(t *testing.T) {
 	t.Setenv("ELASTICSEARCH_URL", "https://elastic:pass-word@h:9200")
 	if _, err := LoadStarter(); err == nil || strings.Contains(err.Error(), "pass-word") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestSourceRoots(t *testing.T) {
+	unset(t)
+	t.Setenv("DATABASE_URL", "postgres://h/db")
+	here := t.TempDir()
+	t.Chdir(here)
+	for set, want := range map[string][]string{"": {here}, "/data": {"/data"}, "/data, /srv/covid files/": {"/data", "/srv/covid files/"}, "/": {"/"}} {
+		t.Setenv("SOURCE_ROOTS", set)
+		if w, err := LoadWorker(); err != nil || !slices.Equal(w.Roots, want) {
+			t.Errorf("SOURCE_ROOTS=%q: %q, %v; want %q", set, w.Roots, err, want)
+		}
+	}
+	t.Chdir("/")
+	t.Setenv("SOURCE_ROOTS", "")
+	if _, err := LoadWorker(); err == nil || !strings.Contains(err.Error(), "SOURCE_ROOTS is not set") {
+		t.Errorf("started in /: %v", err)
 	}
 }
 

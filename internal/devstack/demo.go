@@ -29,7 +29,7 @@ func (s *Stack) Demo(ctx context.Context, source string) (status int, err error)
 	if err := s.build(ctx); err != nil {
 		return 1, err
 	}
-	env, worker, err := s.upWithWorker(ctx)
+	env, worker, err := s.upWithWorker(ctx, source)
 	if err != nil {
 		return 1, err
 	}
@@ -82,14 +82,19 @@ func (s *Stack) build(ctx context.Context) error {
 	return nil
 }
 
-// upWithWorker has the stack and a worker run. It gives the settings that reach
-// the stack.
-func (s *Stack) upWithWorker(ctx context.Context) ([]setting, *Server, error) {
+// upWithWorker has the stack and a worker run, which may read the source, if there
+// is one. It gives the settings that reach the stack.
+func (s *Stack) upWithWorker(ctx context.Context, source string) ([]setting, *Server, error) {
 	unlock, err := s.lock()
 	if err != nil {
 		return nil, nil, err
 	}
 	defer unlock()
+	if source != "" {
+		if err := s.addRoots(source); err != nil {
+			return nil, nil, err
+		}
+	}
 	if err := s.up(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -108,6 +113,11 @@ func (s *Stack) upWithWorker(ctx context.Context) ([]setting, *Server, error) {
 // ensureWorker has a worker run with these settings.
 func (s *Stack) ensureWorker(ctx context.Context, env []setting) (*Server, error) {
 	began := time.Now()
+	roots, err := s.roots()
+	if err != nil {
+		return nil, err
+	}
+	env = append(slices.Clip(env), roots)
 	return s.ensureOurs(ctx, "worker", env, []string{"worker"}, func(ctx context.Context) error { return polled(ctx, env, began) })
 }
 

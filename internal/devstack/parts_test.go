@@ -179,7 +179,7 @@ func TestPorts(t *testing.T) {
 func TestEnvironmentReachesTheStackOnly(t *testing.T) {
 	t.Parallel()
 	got := environment(
-		[]string{"PATH=/bin", "ELASTICSEARCH_API_KEY=x", "ELASTICSEARCH_SHARDS=3", "TEMPORAL_API_KEY=y", "DATABASE_URL_FILE=/z", "DATABASE_URL=far"},
+		[]string{"PATH=/bin", "ELASTICSEARCH_API_KEY=x", "ELASTICSEARCH_SHARDS=3", "TEMPORAL_API_KEY=y", "DATABASE_URL_FILE=/z", "DATABASE_URL=far", "SOURCE_ROOTS=/other"},
 		[]setting{{"DATABASE_URL", "near"}},
 	)
 	want := []string{"PATH=/bin", "ELASTICSEARCH_SHARDS=3", "DATABASE_URL=near"}
@@ -210,6 +210,9 @@ func TestProgramVersion(t *testing.T) {
 	}
 	if other := version("PATH=/bin", "METABASE_URL=http://two", "DATABASE_URL=near"); other == first {
 		t.Error("another METABASE_URL makes no other version")
+	}
+	if other := version("PATH=/bin", "METABASE_URL=http://one", "DATABASE_URL=near", "SOURCE_ROOTS=/data"); other == first {
+		t.Error("another SOURCE_ROOTS makes no other version")
 	}
 }
 

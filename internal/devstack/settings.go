@@ -106,6 +106,11 @@ func (s *Stack) writeEnv(password string) error {
 	if err != nil {
 		return err
 	}
+	roots, err := s.roots()
+	if err != nil {
+		return err
+	}
+	settings = append(settings, roots) // for a worker that is started by hand
 	var text strings.Builder
 	text.WriteString("# The variables that reach the stack of this clone; written by `make up`.\n")
 	for _, v := range settings {
@@ -144,7 +149,7 @@ func environment(inherited []string, settings []setting) []string {
 		name, _, _ := strings.Cut(v, "=")
 		switch {
 		case name == "ELASTICSEARCH_SHARDS", name == "ELASTICSEARCH_REPLICAS": // layout, not address
-		case strings.HasPrefix(name, "ELASTICSEARCH_"), strings.HasPrefix(name, "DATABASE_"), strings.HasPrefix(name, "TEMPORAL_"):
+		case strings.HasPrefix(name, "ELASTICSEARCH_"), strings.HasPrefix(name, "DATABASE_"), strings.HasPrefix(name, "TEMPORAL_"), name == sourceRoots:
 			continue
 		}
 		env = append(env, v)
@@ -158,7 +163,7 @@ func environment(inherited []string, settings []setting) []string {
 // isSetting tells whether a variable of the environment is one that our programs
 // read.
 func isSetting(variable string) bool {
-	return slices.ContainsFunc([]string{"ELASTICSEARCH_", "DATABASE_", "TEMPORAL_", "METABASE_", "LOG_"},
+	return slices.ContainsFunc([]string{"ELASTICSEARCH_", "DATABASE_", "TEMPORAL_", "METABASE_", "SOURCE_", "LOG_"},
 		func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
 }
 

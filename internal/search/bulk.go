@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 type Body struct {
 	buf   []byte
 	items []item
+	of    []string // raw indices of the quarantined records
 	meta  Meta
 	tail  []byte // the end of every document of meta
 	key   []byte // room for an id
@@ -36,6 +38,7 @@ type Meta struct {
 func (b *Body) Reset() {
 	b.buf = b.buf[:0]
 	b.items = b.items[:0]
+	b.of = b.of[:0]
 }
 
 // Len is the size of the body in bytes.
@@ -81,12 +84,16 @@ func (b *Body) setMeta(m Meta) {
 	b.tail = append(b.tail, `,"registered":"`+m.Registered.String()+"\"}\n"...)
 }
 
-// AddQuarantine adds a quarantined record to the quarantine of a raw index. Its id
-// is made of release and row, so that adding it again changes nothing.
+// AddQuarantine adds a quarantined record to the quarantine of a raw index, the one
+// that the body is sent to. Its id is made of release and row, so that adding it
+// again changes nothing.
 func (b *Body) AddQuarantine(index string, q *Quarantined) {
 	id := strconv.AppendInt(b.key[:0], q.Release, 10)
 	id = append(id, '-')
 	id = strconv.AppendInt(id, q.Row, 10)
+	if !slices.Contains(b.of, index) {
+		b.of = append(b.of, index)
+	}
 	b.addAction(QuarantineIndex(index), id, 1)
 	buf := append(b.buf, `{"source":`...)
 	buf = append(buf, encode(q.Source)...)

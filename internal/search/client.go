@@ -127,7 +127,7 @@ func isGenuine(res *http.Response) bool {
 type request struct {
 	op     string // for the error
 	method string
-	path   string // with the query
+	path   path
 	body   []byte // none when nil
 	ndjson bool   // the body is of lines
 }
@@ -135,11 +135,14 @@ type request struct {
 // do sends a request and gives the body of the answer, which had status 2xx.
 // The error is an *Error, or that of ctx when it was cancelled.
 func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
+	if r.path.err != nil {
+		return nil, refusedName(r.op, r.path.err)
+	}
 	var body io.Reader
 	if r.body != nil {
 		body = bytes.NewReader(r.body)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, r.path, body)
+	req, err := http.NewRequestWithContext(ctx, r.method, r.path.text, body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.op, err)
 	}
@@ -171,7 +174,7 @@ func (c *Client) do(ctx context.Context, r request) ([]byte, error) {
 }
 
 // doJSON sends in as JSON, unless it is nil, and decodes the answer into out.
-func (c *Client) doJSON(ctx context.Context, op, method, path string, in, out any) error {
+func (c *Client) doJSON(ctx context.Context, op, method string, path path, in, out any) error {
 	r := request{op: op, method: method, path: path}
 	if in != nil {
 		r.body = encode(in)

@@ -36,7 +36,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 	var info struct {
 		Nodes map[string]struct{ Name, Version string }
 	}
-	if err := c.doJSON(ctx, op, "GET", "/_nodes?filter_path=nodes.*.name,nodes.*.version", nil, &info); err != nil {
+	if err := c.doJSON(ctx, op, "GET", pathOf("/_nodes?filter_path=nodes.*.name,nodes.*.version"), nil, &info); err != nil {
 		return nil, err
 	}
 	var stats struct {
@@ -53,7 +53,7 @@ func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
 			}
 		}
 	}
-	if err := c.doJSON(ctx, op, "GET", "/_nodes/stats/fs?filter_path=nodes.*.fs.data", nil, &stats); err != nil {
+	if err := c.doJSON(ctx, op, "GET", pathOf("/_nodes/stats/fs?filter_path=nodes.*.fs.data"), nil, &stats); err != nil {
 		return nil, err
 	}
 	if len(info.Nodes) == 0 {
@@ -84,7 +84,7 @@ func (c *Client) Health(ctx context.Context, index string) (map[string]string, e
 		Indices map[string]struct{ Status string }
 	}
 	// A name without a wild card would make the request wait for the index.
-	path := "/_cluster/health/" + index + "*?level=indices&filter_path=indices.*.status"
+	path := indexPath("/_cluster/health/", "*?level=indices&filter_path=indices.*.status", index)
 	if err := c.doJSON(ctx, "read index health", "GET", path, nil, &answer); err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (c *Client) Blocks(ctx context.Context, index string) ([]Block, error) {
 			Indices map[string]described
 		}
 	}
-	path := "/_cluster/state/blocks/" + strings.Join(ours(index), ",") + "?ignore_unavailable=true&filter_path=blocks"
+	path := indexPath("/_cluster/state/blocks/", "?ignore_unavailable=true&filter_path=blocks", ours(index)...)
 	if err := c.doJSON(ctx, "read index blocks", "GET", path, nil, &answer); err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ type ReasonCount struct {
 // QuarantineReasons counts the quarantined records as of the last refresh, and
 // gives the most frequent reasons, at most n.
 func (c *Client) QuarantineReasons(ctx context.Context, index string, n int) (total int64, reasons []ReasonCount, err error) {
-	answer, err := c.search(ctx, "count quarantine", "/"+QuarantineIndex(index), "", object{
+	answer, err := c.search(ctx, "count quarantine", []string{QuarantineIndex(index)}, "", object{
 		"size": 0, "track_total_hits": true,
 		"aggs": object{"reasons": object{"terms": object{"field": "reason", "size": n}}},
 	})
@@ -175,6 +175,6 @@ func (c *Client) QuarantineReasons(ctx context.Context, index string, n int) (to
 // CountAbove counts the documents of a shard whose newest version has a higher
 // sequence number than last, as of the last refresh.
 func (c *Client) CountAbove(ctx context.Context, index string, shard int, last int64) (int64, error) {
-	return c.count(ctx, "count documents", "/"+index, fmt.Sprintf("&preference=_shards:%d", shard),
+	return c.count(ctx, "count documents", []string{index}, fmt.Sprintf("&preference=_shards:%d", shard),
 		[]object{{"range": object{"_seq_no": object{"gt": last}}}})
 }

@@ -23,7 +23,7 @@ func TestNodesKnowTheirWatermarks(t *testing.T) {
 	set := func(low, high, flood string) {
 		t.Helper()
 		const prefix = "cluster.routing.allocation.disk.watermark."
-		if err := c.change(t.Context(), "set watermarks", "PUT", "/_cluster/settings", object{"persistent": object{
+		if err := c.change(t.Context(), "set watermarks", "PUT", pathOf("/_cluster/settings"), object{"persistent": object{
 			prefix + "low": low, prefix + "high": high, prefix + "flood_stage": flood}}); err != nil {
 			t.Fatal(err)
 		}

@@ -86,7 +86,7 @@ func releaseFields() object {
 func (c *Client) EnsureIndices(ctx context.Context, index string, shards, replicas int) (uuid string, err error) {
 	const op = "create indices"
 	if err := checkIndex(index); err != nil {
-		return "", fmt.Errorf("%s: %w", op, err)
+		return "", refusedName(op, err)
 	}
 	for _, i := range []struct {
 		name     string
@@ -121,10 +121,10 @@ func (c *Client) ensureIndex(ctx context.Context, op, name string, settings, map
 		"allow_auto_create": false,
 		"template":          object{"settings": settings, "mappings": mappings},
 	}
-	if err := c.change(ctx, op, "PUT", "/_index_template/"+name, template); err != nil {
+	if err := c.change(ctx, op, "PUT", indexPath("/_index_template/", "", name), template); err != nil {
 		return err
 	}
-	err := c.change(ctx, op, "PUT", "/"+name, nil)
+	err := c.change(ctx, op, "PUT", indexPath("/", "", name), nil)
 	var e *Error
 	if errors.As(err, &e) && e.Type == "resource_already_exists_exception" {
 		return nil
@@ -133,7 +133,7 @@ func (c *Client) ensureIndex(ctx context.Context, op, name string, settings, map
 }
 
 // change changes the state of the cluster. in is nil where there is no body.
-func (c *Client) change(ctx context.Context, op, method, path string, in any) error {
+func (c *Client) change(ctx context.Context, op, method string, path path, in any) error {
 	var done struct{ Acknowledged *bool }
 	if err := c.doJSON(ctx, op, method, path, in, &done); err != nil {
 		return err
@@ -155,7 +155,7 @@ func (c *Client) checkMapping(ctx context.Context, op, index string) error {
 			Properties map[string]struct{ Type string }
 		}
 	}
-	if err := c.doJSON(ctx, op, "GET", "/"+index+"/_mapping", nil, &answer); err != nil {
+	if err := c.doJSON(ctx, op, "GET", indexPath("/", "/_mapping", index), nil, &answer); err != nil {
 		return err
 	}
 	found, ok := answer[index]
@@ -183,7 +183,7 @@ func (c *Client) IndexUUID(ctx context.Context, index string) (string, error) {
 	var answer map[string]struct {
 		Settings struct{ Index struct{ UUID string } }
 	}
-	if err := c.doJSON(ctx, op, "GET", "/"+index+"/_settings?filter_path=*.settings.index.uuid", nil, &answer); err != nil {
+	if err := c.doJSON(ctx, op, "GET", indexPath("/", "/_settings?filter_path=*.settings.index.uuid", index), nil, &answer); err != nil {
 		return "", err
 	}
 	uuid := answer[index].Settings.Index.UUID
@@ -195,16 +195,21 @@ func (c *Client) IndexUUID(ctx context.Context, index string) (string, error) {
 
 // Refresh makes everything that was written to an index visible to searches.
 func (c *Client) Refresh(ctx context.Context, index string) error {
+	return c.refresh(ctx, index)
+}
+
+// refresh refreshes one or more indices in one request.
+func (c *Client) refresh(ctx context.Context, names ...string) error {
 	const op = "refresh"
 	var answer struct {
 		Shards *shardCounts `json:"_shards"`
 	}
-	if err := c.doJSON(ctx, op, "POST", "/"+index+"/_refresh", nil, &answer); err != nil {
+	if err := c.doJSON(ctx, op, "POST", indexPath("/", "/_refresh", names...), nil, &answer); err != nil {
 		return err
 	}
 	// Replicas without a node are in the total and do not fail.
 	if s := answer.Shards; s == nil || s.Failed != 0 || s.Successful == 0 {
-		return &Error{Kind: Unavailable, Op: op, Reason: "not every shard of " + index + " was refreshed"}
+		return &Error{Kind: Unavailable, Op: op, Reason: "not every shard of " + strings.Join(names, ",") + " was refreshed"}
 	}
 	return nil
 }
@@ -234,17 +239,16 @@ func (c *Client) Count(ctx context.Context, index string, q CountQuery) (int64, 
 		}
 		filters = append(filters, retired)
 	}
-	path := "/" + index
 	shard := ""
 	if q.Shard != nil {
 		shard = fmt.Sprintf("&preference=_shards:%d", *q.Shard)
 	}
-	return c.count(ctx, "count documents", path, shard, filters)
+	return c.count(ctx, "count documents", []string{index}, shard, filters)
 }
 
 // count counts what matches every filter.
-func (c *Client) count(ctx context.Context, op, path, params string, filters []object) (int64, error) {
-	answer, err := c.search(ctx, op, path, params, object{
+func (c *Client) count(ctx context.Context, op string, names []string, params string, filters []object) (int64, error) {
+	answer, err := c.search(ctx, op, names, params, object{
 		"size": 0, "track_total_hits": true, "query": all(filters),
 	})
 	if err != nil {

@@ -25,13 +25,12 @@ const quarantinePage = 32
 // each ends it and is given back as it is.
 func (c *Client) Quarantined(ctx context.Context, index, source string, release int64, each func(*Quarantined) error) error {
 	const op = "read quarantine"
-	path := "/" + QuarantineIndex(index)
 	if err := c.Refresh(ctx, QuarantineIndex(index)); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	var q Quarantined
 	for {
-		answer, err := c.search(ctx, op, path, "", object{
+		answer, err := c.search(ctx, op, []string{QuarantineIndex(index)}, "", object{
 			"size": quarantinePage, "query": all(quarantineFilters(source, release)),
 			"sort": []object{{fieldRelease: "asc"}, {fieldRow: "asc"}}, "search_after": []int64{q.Release, q.Row},
 		})
@@ -61,7 +60,7 @@ func (c *Client) CountQuarantined(ctx context.Context, index, source string, rel
 	if err := c.Refresh(ctx, QuarantineIndex(index)); err != nil {
 		return 0, fmt.Errorf("%s: %w", op, err)
 	}
-	return c.count(ctx, op, "/"+QuarantineIndex(index), "", quarantineFilters(source, release))
+	return c.count(ctx, op, []string{QuarantineIndex(index)}, "", quarantineFilters(source, release))
 }
 
 func quarantineFilters(source string, release int64) []object {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"covidpipeline/internal/covid"
 )
@@ -91,7 +90,7 @@ func (c *Client) Get(ctx context.Context, index string, number int64) (Release, 
 		PrimaryTerm int64    `json:"_primary_term"`
 		Source      *Release `json:"_source"`
 	}
-	err := c.doJSON(ctx, op, "GET", fmt.Sprintf("/%s/_doc/%d", ReleasesIndex(index), number), nil, &answer)
+	err := c.doJSON(ctx, op, "GET", indexPath("/", fmt.Sprintf("/_doc/%d", number), ReleasesIndex(index)), nil, &answer)
 	var e *Error
 	if errors.As(err, &e) && e.Status == http.StatusNotFound && e.Type == "" {
 		e.Reason = fmt.Sprintf("release %d is not in the registry", number)
@@ -109,7 +108,7 @@ func (c *Client) Get(ctx context.Context, index string, number int64) (Release, 
 
 // releases gives the releases that a search finds.
 func (c *Client) releases(ctx context.Context, op, index string, query object) ([]Release, error) {
-	answer, err := c.search(ctx, op, "/"+ReleasesIndex(index), "&seq_no_primary_term=true", query)
+	answer, err := c.search(ctx, op, []string{ReleasesIndex(index)}, "&seq_no_primary_term=true", query)
 	if err != nil {
 		return nil, err
 	}
@@ -151,13 +150,13 @@ const lastBelieved = covid.MaxRelease / 2
 
 // highestRelease gives the highest release number that is in use, or 0.
 func (c *Client) highestRelease(ctx context.Context, op, index string) (int64, error) {
-	indices := index + "," + QuarantineIndex(index) + "," + ReleasesIndex(index)
-	if err := c.Refresh(ctx, indices); err != nil {
+	indices := ours(index)
+	if err := c.refresh(ctx, indices...); err != nil {
 		return 0, fmt.Errorf("%s: %w", op, err)
 	}
 	highest := func(field string) object { return object{"max": object{"field": field}} }
 	above := func(field string) object { return object{"range": object{field: object{"gt": lastBelieved}}} }
-	answer, err := c.search(ctx, op, "/"+indices, "", object{
+	answer, err := c.search(ctx, op, indices, "", object{
 		"size":  0,
 		"query": object{"bool": object{"must_not": []object{above(fieldRelease), above(fieldRetired)}}},
 		"aggs":  object{"number": highest("number"), "release": highest(fieldRelease), "retired": highest(fieldRetired)},
@@ -188,7 +187,7 @@ func (c *Client) putRelease(ctx context.Context, op, index string, r Release, co
 		SeqNo       *int64 `json:"_seq_no"`
 		PrimaryTerm int64  `json:"_primary_term"`
 	}
-	path := "/" + ReleasesIndex(index) + "/_doc/" + strconv.FormatInt(r.Number, 10) + "?" + condition
+	path := indexPath("/", fmt.Sprintf("/_doc/%d?%s", r.Number, condition), ReleasesIndex(index))
 	err := c.doJSON(ctx, op, "PUT", path, r, &answer)
 	var e *Error
 	if errors.As(err, &e) && e.Type == "version_conflict_engine_exception" {

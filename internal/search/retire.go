@@ -48,7 +48,7 @@ func (c *Client) Retire(ctx context.Context, index, source string, release int64
 				"documents of releases before %d have higher versions than it: they are not of this pipeline", release)}
 		}
 	}
-	return c.count(ctx, op, "/"+index, "", []object{
+	return c.count(ctx, op, []string{index}, "", []object{
 		{"term": object{fieldSource: source}}, {"term": object{fieldRetired: release}},
 	})
 }
@@ -60,7 +60,7 @@ func (c *Client) CountLeft(ctx context.Context, index, source string, release in
 	if err := c.Refresh(ctx, index); err != nil {
 		return 0, fmt.Errorf("%s: %w", op, err)
 	}
-	return c.count(ctx, op, "/"+index, "", liveBefore(source, release))
+	return c.count(ctx, op, []string{index}, "", liveBefore(source, release))
 }
 
 // liveBefore matches the live documents of a source that releases before the given

@@ -27,11 +27,11 @@ type searchAnswer struct {
 	}
 }
 
-// search runs a search that all shards must answer completely. The parameters
-// begin with an ampersand.
-func (c *Client) search(ctx context.Context, op, path, params string, query object) (*searchAnswer, error) {
+// search runs a search of one or more indices that all shards must answer
+// completely. The parameters begin with an ampersand.
+func (c *Client) search(ctx context.Context, op string, names []string, params string, query object) (*searchAnswer, error) {
 	var answer searchAnswer
-	path += "/_search?allow_partial_search_results=false" + params
+	path := indexPath("/", "/_search?allow_partial_search_results=false"+params, names...)
 	if err := c.doJSON(ctx, op, "POST", path, query, &answer); err != nil {
 		return nil, err
 	}

@@ -51,8 +51,13 @@ func (c *Client) SendBulk(ctx context.Context, index string, b *Body) (BulkResul
 	if b.Items() == 0 {
 		return res, nil
 	}
+	for _, of := range b.of {
+		if of != index {
+			return res, refusedName(op, fmt.Errorf("the request is for index %q and holds quarantined records of %q", index, of))
+		}
+	}
 	r := request{op: op, method: "POST", body: b.buf, ndjson: true,
-		path: "/" + index + "/_bulk?filter_path=errors,items.*.status,items.*.error&timeout=" + shardTimeout}
+		path: indexPath("/", "/_bulk?filter_path=errors,items.*.status,items.*.error&timeout="+shardTimeout, index)}
 	out := make([]int, b.Items())
 	for i := range out {
 		out[i] = i

@@ -56,8 +56,8 @@ func (c *Client) IndexState(ctx context.Context, index string) (IndexState, erro
 			Shards map[string][]shard
 		}
 	}
-	path := "/" + index + "/_stats?level=shards&filter_path=indices.*.uuid,indices.*.shards.*.routing.primary," +
-		"indices.*.shards.*.commit.user_data.history_uuid,indices.*.shards.*.seq_no"
+	path := indexPath("/", "/_stats?level=shards&filter_path=indices.*.uuid,indices.*.shards.*.routing.primary,"+
+		"indices.*.shards.*.commit.user_data.history_uuid,indices.*.shards.*.seq_no", index)
 	if err := c.doJSON(ctx, op, "GET", path, nil, &stats); err != nil {
 		return IndexState{}, err
 	}
@@ -93,8 +93,8 @@ func (c *Client) primaryTerms(ctx context.Context, op, index string) (terms []in
 			}
 		}
 	}
-	path := "/_cluster/state/metadata/" + index + "?allow_no_indices=false" +
-		"&filter_path=metadata.indices.*.primary_terms,metadata.indices.*.settings.index.uuid"
+	path := indexPath("/_cluster/state/metadata/", "?allow_no_indices=false"+
+		"&filter_path=metadata.indices.*.primary_terms,metadata.indices.*.settings.index.uuid", index)
 	if err := c.doJSON(ctx, op, "GET", path, nil, &state); err != nil {
 		return nil, "", err
 	}
@@ -128,7 +128,7 @@ func (c *Client) Locate(ctx context.Context, index string, ids []string) ([]Loca
 			Error   *struct{ Type, Reason string }
 		}
 	}
-	if err := c.doJSON(ctx, op, "POST", "/"+index+"/_mget?_source=false", object{"ids": ids}, &answer); err != nil {
+	if err := c.doJSON(ctx, op, "POST", indexPath("/", "/_mget?_source=false", index), object{"ids": ids}, &answer); err != nil {
 		return nil, err
 	}
 	if len(answer.Docs) != len(ids) {

@@ -88,9 +88,9 @@ type pageQuery struct {
 	bare       bool // without the documents themselves
 }
 
-func windowPath(index string, shard int) string {
-	return fmt.Sprintf("/%s/_search?preference=_shards:%d&allow_partial_search_results=false"+
-		"&version=true&seq_no_primary_term=true&track_total_hits=false", index, shard)
+func windowPath(index string, shard int) path {
+	return indexPath("/", fmt.Sprintf("/_search?preference=_shards:%d&allow_partial_search_results=false"+
+		"&version=true&seq_no_primary_term=true&track_total_hits=false", shard), index)
 }
 
 func pageBody(p pageQuery, filters []object) []byte {

@@ -51,9 +51,10 @@ func TestAFileThatMayNotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.Chmod(closed, 0o700) }) // so that it can be removed
+	roots := rootsOf(t, folder)
 	asNobody(t, func() {
 		for _, path := range []string{file, below} {
-			if _, err := Open(path, 0); !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), path) {
+			if _, err := roots.Open(path, 0); !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), path) {
 				t.Errorf("%s: %v; want ErrDenied", path, err)
 			}
 		}

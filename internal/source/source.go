@@ -1,5 +1,5 @@
-// Package source opens the files that an ingest reads. A source is named by a
-// URI, which today is an absolute path.
+// Package source opens the files that an ingest reads, below the folders that are
+// open to it. A source is named by a URI, which today is an absolute path.
 package source
 
 import (
@@ -59,9 +59,9 @@ func Canonical(path string) (string, error) {
 	return absolute, nil
 }
 
-// Stat looks at a source. Its errors name the host and are ErrNotHere,
-// ErrNotAFile, ErrDenied or ErrUnread.
-func Stat(uri string) (Info, error) {
+// StatAnywhere looks at a source without regard to Roots: it is for commands that
+// act for the person who calls them. Its errors are those of Roots.Stat.
+func StatAnywhere(uri string) (Info, error) {
 	if err := checkURI(uri); err != nil {
 		return Info{}, err
 	}
@@ -72,20 +72,16 @@ func Stat(uri string) (Info, error) {
 	return describe(uri, info)
 }
 
-// Open opens a source for reading from an offset in bytes. Behind the end of
-// the file there is nothing to read and no error. Its errors are those of Stat.
-func Open(uri string, offset int64) (io.ReadCloser, error) {
+// OpenAnywhere opens a source for reading without regard to Roots, as StatAnywhere
+// looks at it.
+func OpenAnywhere(uri string) (io.ReadCloser, error) {
 	// Looking first keeps a named pipe from blocking the open.
-	if _, err := Stat(uri); err != nil {
+	if _, err := StatAnywhere(uri); err != nil {
 		return nil, err
 	}
 	file, err := os.Open(uri)
 	if err != nil {
 		return nil, statError(uri, err)
-	}
-	if _, err := file.Seek(offset, io.SeekStart); err != nil {
-		_ = file.Close()
-		return nil, fmt.Errorf("%w: seek to byte %d of %s: %w", ErrUnread, offset, uri, err)
 	}
 	return file, nil
 }

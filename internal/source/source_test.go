@@ -19,6 +19,16 @@ func write(t *testing.T, content string) string {
 	return path
 }
 
+// rootsOf returns roots of these folders.
+func rootsOf(t *testing.T, folders ...string) Roots {
+	t.Helper()
+	r, err := NewRoots(folders...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func TestCanonical(t *testing.T) {
 	t.Parallel()
 	here, err := os.Getwd()
@@ -59,24 +69,25 @@ func TestLinks(t *testing.T) {
 	if got, err := Canonical(link); err != nil || got != link {
 		t.Errorf("Canonical(%q) = %q, %v: the link's own name is the source", link, got, err)
 	}
-	want, err := Stat(file)
+	want, err := StatAnywhere(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Stat(link); err != nil || got != want {
-		t.Errorf("Stat(%q) = %+v, %v; want the file behind it, %+v", link, got, err, want)
+	if got, err := StatAnywhere(link); err != nil || got != want {
+		t.Errorf("StatAnywhere(%q) = %+v, %v; want the file behind it, %+v", link, got, err, want)
 	}
 }
 
 func TestStat(t *testing.T) {
 	t.Parallel()
 	path := write(t, "12345")
-	first, err := Stat(path)
+	r := rootsOf(t, filepath.Dir(path))
+	first, err := r.Stat(path)
 	if err != nil || first.Size != 5 || first.Identity == "" {
 		t.Fatalf("Stat = %+v, %v", first, err)
 	}
 	appendTo(t, path, "67")
-	if grown, err := Stat(path); err != nil || grown.Size != 7 || grown.Identity != first.Identity {
+	if grown, err := r.Stat(path); err != nil || grown.Size != 7 || grown.Identity != first.Identity {
 		t.Errorf("after it grew: %+v, %v; before: %+v", grown, err, first)
 	}
 	// The old file stays under another name, so its inode is not free to be used again.
@@ -86,10 +97,10 @@ func TestStat(t *testing.T) {
 	if err := os.WriteFile(path, []byte("12345"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if other, err := Stat(path); err != nil || other.Identity == first.Identity {
+	if other, err := r.Stat(path); err != nil || other.Identity == first.Identity {
 		t.Errorf("after it was replaced: %+v, %v; before: %+v", other, err, first)
 	}
-	if old, err := Stat(path + ".old"); err != nil || old.Identity != first.Identity {
+	if old, err := r.Stat(path + ".old"); err != nil || old.Identity != first.Identity {
 		t.Errorf("under another name: %+v, %v; before: %+v", old, err, first)
 	}
 }
@@ -115,10 +126,12 @@ func TestNotHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := write(t, "a")
-	for _, uri := range []string{path + "x", filepath.Join(path, "below a file")} {
-		_, statErr := Stat(uri)
-		_, openErr := Open(uri, 0)
-		for _, err := range []error{statErr, openErr} {
+	r := rootsOf(t, filepath.Dir(path), "/not/mounted/yet")
+	for _, uri := range []string{path + "x", filepath.Join(path, "below a file"), "/not/mounted/yet/cases.csv"} {
+		_, anywhereErr := StatAnywhere(uri)
+		_, statErr := r.Stat(uri)
+		_, openErr := r.Open(uri, 0)
+		for _, err := range []error{anywhereErr, statErr, openErr} {
 			if !errors.Is(err, ErrNotHere) || !strings.Contains(err.Error(), host) || !strings.Contains(err.Error(), uri) {
 				t.Errorf("%s: %v; want ErrNotHere with host and path", uri, err)
 			}
@@ -137,6 +150,7 @@ func TestRefused(t *testing.T) {
 	if err := os.Symlink(circle, circle); err != nil {
 		t.Fatal(err)
 	}
+	r := rootsOf(t, folder)
 	for uri, word := range map[string]string{
 		folder:                               "a folder",
 		pipe:                                 "a pipe",
@@ -147,9 +161,10 @@ func TestRefused(t *testing.T) {
 		"https://a.test/b":                   "without a scheme",
 		"file:///etc/passwd":                 "without a scheme",
 	} {
-		_, statErr := Stat(uri)
-		_, openErr := Open(uri, 0)
-		for _, err := range []error{statErr, openErr} {
+		_, anywhereErr := StatAnywhere(uri)
+		_, statErr := r.Stat(uri)
+		_, openErr := r.Open(uri, 0)
+		for _, err := range []error{anywhereErr, statErr, openErr} {
 			if !errors.Is(err, ErrNotAFile) || !strings.Contains(err.Error(), word) {
 				t.Errorf("%s: %v; want ErrNotAFile with %q", uri, err, word)
 			}
@@ -160,8 +175,9 @@ func TestRefused(t *testing.T) {
 func TestOpen(t *testing.T) {
 	t.Parallel()
 	path := write(t, "0123456789")
+	r := rootsOf(t, filepath.Dir(path))
 	for offset, want := range map[int64]string{0: "0123456789", 4: "456789", 10: "", 1000: ""} {
-		file, err := Open(path, offset)
+		file, err := r.Open(path, offset)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +189,7 @@ func TestOpen(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := Open(path, -1); !errors.Is(err, ErrUnread) {
+	if _, err := r.Open(path, -1); !errors.Is(err, ErrUnread) {
 		t.Errorf("a negative offset: %v", err)
 	}
 }
