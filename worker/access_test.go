@@ -180,7 +180,7 @@ func TestAForgedStateIsRefusedInARetryToo(t *testing.T) {
 		d, err := p.c.DescribeWorkflowExecution(p.Context(), run.GetID(), "")
 		return err == nil && d.GetWorkflowExecutionInfo().GetExecution().GetRunId() != first
 	})
-	p.work(config.Metabase{})
+	p.work(config.Worker{})
 	p.failsAgain(run)
 	if n := p.quarantined(); n != 0 {
 		t.Errorf("%d records of the file are in the quarantine", n)
