@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/klauspost/compress/zstd"
 	"covidpipeline/internal/covid"
 	"covidpipeline/internal/search"
 	"covidpipeline/internal/warehouse"
+	"github.com/klauspost/compress/zstd"
 )
 
 // ETL holds what the activities of ETLWorkflow need.
