@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"covidpipeline/internal/search"
@@ -80,17 +81,17 @@ func (a *ETL) stampEnd(ctx context.Context, in FinishETLInput) error {
 	if in.Plan.Planned == 0 {
 		return nil
 	}
-	for {
+	for gone := ""; ; {
 		cursor, found, err := a.Warehouse.State(ctx, in.Index)
-		if err != nil || !found {
+		if err != nil || !found || (gone != "" && cursor.Stamp == gone) {
 			return err
 		}
-		stamps, err := a.Search.Stamps(ctx, in.Index, cursor.StampName)
-		if err != nil || !warehouse.MayStamp(cursor.Stamp, stamps.Values) {
+		err = a.putStamp(ctx, in.Index, cursor)
+		if !changedMeanwhile(err) {
 			return err
 		}
-		if _, err = a.putStamp(ctx, in.Index, cursor, stamps); !anotherRunActed(err) {
-			return err
+		if errors.Is(err, errStampGone) {
+			gone = cursor.Stamp
 		}
 	}
 }

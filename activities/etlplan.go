@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 	"go.temporal.io/sdk/activity"
 
-	"covidpipeline/internal/search"
 	"covidpipeline/internal/warehouse"
 )
 
@@ -32,7 +31,7 @@ func (a *ETL) planExtract(ctx context.Context, in PlanExtractInput) (ExtractPlan
 	p := &planning{ETL: a, index: in.Index}
 	for {
 		out, settled, err := p.look(ctx)
-		if err != nil && !anotherRunActed(err) {
+		if err != nil && !changedMeanwhile(err) {
 			return ExtractPlan{}, err
 		}
 		if err != nil || !settled {
@@ -44,10 +43,14 @@ func (a *ETL) planExtract(ctx context.Context, in PlanExtractInput) (ExtractPlan
 	}
 }
 
-// anotherRunActed reports whether what was read has been changed by another run: it
-// has to be read again.
-func anotherRunActed(err error) bool {
-	return errors.Is(err, search.ErrConflict) || errors.Is(err, warehouse.ErrOvertaken)
+// errStampGone is the error of a stamp over one that the registry no longer holds:
+// another run has replaced it, or a copy the index.
+var errStampGone = errors.New("the release registry no longer holds the stamp of the warehouse")
+
+// changedMeanwhile reports whether what was read has changed since: it has to be read
+// again.
+func changedMeanwhile(err error) bool {
+	return errors.Is(err, errStampGone) || errors.Is(err, warehouse.ErrOvertaken)
 }
 
 // planning is one attempt to plan a run. It looks at index and cursor, and when it
@@ -55,9 +58,9 @@ func anotherRunActed(err error) bool {
 // was put in the index's place between the look and the stamp.
 type planning struct {
 	*ETL
-	index  string
-	stamp  string // that this attempt has put on both sides; "" = none yet
-	rescan string // why it began a generation
+	index   string
+	stamped bool   // this attempt has stamped both sides
+	rescan  string // why it began a generation
 }
 
 // look reads the cursor, then the index, and returns the plan. settled is false when
@@ -69,18 +72,13 @@ func (p *planning) look(ctx context.Context) (out ExtractPlan, settled bool, err
 	if err != nil {
 		return ExtractPlan{}, false, err
 	}
-	if !found {
-		cursor.StampName = uuid.NewString()
-	}
-	stamps, err := p.Search.Stamps(ctx, p.index, cursor.StampName)
-	if err != nil {
-		return ExtractPlan{}, false, err
-	}
 	raw, err := p.rawIndex(ctx, p.index)
 	if err != nil {
 		return ExtractPlan{}, false, err
 	}
-	raw.Stamps = stamps.Values
+	if raw.Stamped, err = p.Search.HasStamp(ctx, p.index, cursor.Stamp); err != nil {
+		return ExtractPlan{}, false, err
+	}
 	if err := p.Search.Refresh(ctx, p.index); err != nil {
 		return ExtractPlan{}, false, err
 	}
@@ -91,7 +89,7 @@ func (p *planning) look(ctx context.Context) (out ExtractPlan, settled bool, err
 		}
 	}
 	if reason != "" {
-		return ExtractPlan{}, false, p.beginGeneration(ctx, cursor, raw, stamps, reason)
+		return ExtractPlan{}, false, p.beginGeneration(ctx, cursor, raw, reason)
 	}
 	if termsMoved(raw, cursor) {
 		if err := p.Warehouse.FollowHistory(ctx, p.index, cursor.Generation, shardCursors(raw)); err != nil {
@@ -104,44 +102,75 @@ func (p *planning) look(ctx context.Context) (out ExtractPlan, settled bool, err
 		out.Shards = append(out.Shards, plan)
 		out.Planned += plan.UpTo - plan.From
 	}
-	if out.Planned == 0 || (p.stamp != "" && p.stamp == cursor.Stamp) {
+	// Another run's stamp on top of this attempt's is younger and serves as well.
+	if out.Planned == 0 || p.stamped {
 		return out, true, nil
 	}
-	p.stamp, err = p.putStamp(ctx, p.index, cursor, stamps)
+	err = p.putStamp(ctx, p.index, cursor)
+	p.stamped = err == nil
 	return out, false, err
 }
 
 // beginGeneration begins a rescan. The registry is stamped first: when this attempt
 // dies in between, the warehouse does not know the stamp and the rescan is due still.
-func (p *planning) beginGeneration(ctx context.Context, cursor warehouse.IndexCursor, raw warehouse.RawIndex, stamps search.Stamps, reason string) error {
+func (p *planning) beginGeneration(ctx context.Context, cursor warehouse.IndexCursor, raw warehouse.RawIndex, reason string) error {
+	if err := p.Search.EnsureRegistry(ctx, p.index); err != nil {
+		return err
+	}
 	fresh := uuid.NewString()
-	err := p.Search.PutStamps(ctx, p.index, cursor.StampName, stamps, warehouse.NextStamps(stamps.Values, cursor.Stamp, fresh))
+	if err := p.Search.PutStamp(ctx, p.index, fresh); err != nil {
+		return err
+	}
+	_, err := p.Warehouse.StartGeneration(ctx, warehouse.Beginning{
+		RawIndex: p.index, IndexUUID: raw.UUID, Expected: cursor.Generation, ExpectedStamp: cursor.Stamp,
+		Stamp: fresh, Shards: shardCursors(raw),
+	})
 	if err != nil {
 		return err
 	}
-	_, err = p.Warehouse.StartGeneration(ctx, warehouse.Beginning{
-		RawIndex: p.index, IndexUUID: raw.UUID, Expected: cursor.Generation, ExpectedStamp: cursor.Stamp,
-		Stamp: fresh, StampName: cursor.StampName, Shards: shardCursors(raw),
-	})
-	if err == nil {
-		p.stamp, p.rescan = fresh, reason
-	}
-	return err
+	p.stamped, p.rescan = true, reason
+	return p.dropStamp(ctx, p.index, cursor.Stamp)
 }
 
-// putStamp writes a new stamp into the release registry and then into the warehouse,
-// each on the condition that it is as it was read. A run that dies in between leaves
-// a registry that holds both stamps.
-func (a *ETL) putStamp(ctx context.Context, index string, cursor warehouse.IndexCursor, stamps search.Stamps) (string, error) {
+// putStamp writes a new stamp into the release registry, where the one that was read
+// must still be, and then into the warehouse in its place. The other order of things
+// is left to the next look: a copy that is put in the index's place before the new
+// stamp is written lacks the old one, and one that is put there later the new one.
+func (a *ETL) putStamp(ctx context.Context, index string, cursor warehouse.IndexCursor) error {
+	if cursor.Stamp == "" { // a warehouse of an earlier version
+		if err := a.Search.EnsureRegistry(ctx, index); err != nil {
+			return err
+		}
+	}
 	fresh := uuid.NewString()
-	err := a.Search.PutStamps(ctx, index, cursor.StampName, stamps, warehouse.NextStamps(stamps.Values, cursor.Stamp, fresh))
-	if err != nil {
-		return "", err
+	if err := a.Search.PutStamp(ctx, index, fresh); err != nil {
+		return err
 	}
-	return fresh, a.Warehouse.PutStamp(ctx, index, cursor.Generation, cursor.Stamp, fresh)
+	if cursor.Stamp != "" {
+		held, err := a.Search.HasStamp(ctx, index, cursor.Stamp)
+		if err == nil && !held {
+			err = errStampGone
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := a.Warehouse.PutStamp(ctx, index, cursor.Generation, cursor.Stamp, fresh); err != nil {
+		return err
+	}
+	return a.dropStamp(ctx, index, cursor.Stamp)
 }
 
-// rawIndex returns the state of the raw index, without stamps.
+// dropStamp removes a stamp that the warehouse no longer has. A run that has read it
+// there meanwhile finds that and looks again.
+func (a *ETL) dropStamp(ctx context.Context, index, stamp string) error {
+	if stamp == "" {
+		return nil
+	}
+	return a.Search.DropStamp(ctx, index, stamp)
+}
+
+// rawIndex returns the state of the raw index, without its registry.
 func (a *ETL) rawIndex(ctx context.Context, index string) (warehouse.RawIndex, error) {
 	state, err := a.Search.IndexState(ctx, index)
 	if err != nil {

@@ -3,76 +3,58 @@ package search
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 )
 
-// Stamps are what the runs of one warehouse have written into the release registry
-// of its raw index, newest first. A copy of the indices takes them along: one that
-// lacks a stamp was made before it.
-type Stamps struct {
-	Values []string
-
-	// seqNo and primaryTerm say which state of the document was read; none when
-	// primaryTerm is 0.
-	seqNo, primaryTerm int64
-}
+// A run of the ETL writes stamps, documents of their own, into the release registry.
+// A copy of the indices takes them along: one that lacks a stamp was made before it.
 
 // isRelease matches the releases of the registry, which holds stamps too.
 var isRelease = object{"exists": object{"field": "number"}}
 
-func stampPath(index, name string) string {
-	return "/" + ReleasesIndex(index) + "/_doc/etl-" + name
+func stampPath(index, stamp string) string {
+	return "/" + ReleasesIndex(index) + "/_doc/etl-" + stamp
 }
 
-// Stamps returns the stamps of the warehouse of that name, as they are now: none when
-// they or the registry do not exist.
-func (c *Client) Stamps(ctx context.Context, index, name string) (Stamps, error) {
-	const op = "read the stamps of the ETL"
-	var answer struct {
-		SeqNo       int64 `json:"_seq_no"`
-		PrimaryTerm int64 `json:"_primary_term"`
-		Source      *struct {
-			Stamps []string `json:"stamps"`
-		} `json:"_source"`
-	}
-	err := c.doJSON(ctx, op, "GET", stampPath(index, name), nil, &answer)
-	var e *Error
-	if errors.As(err, &e) && e.Status == http.StatusNotFound {
-		return Stamps{}, nil
-	}
-	if err == nil && (answer.Source == nil || answer.PrimaryTerm == 0) {
-		err = malformed(op, "an answer without the stamps %s", name)
-	}
-	if err != nil {
-		return Stamps{}, err
-	}
-	return Stamps{Values: answer.Source.Stamps, seqNo: answer.SeqNo, primaryTerm: answer.PrimaryTerm}, nil
+// PutStamp writes a stamp, which no run has written before.
+func (c *Client) PutStamp(ctx context.Context, index, stamp string) error {
+	return c.doJSON(ctx, "stamp the release registry", "PUT", stampPath(index, stamp)+"?op_type=create", object{"stamp": stamp}, &struct{}{})
 }
 
-// PutStamps writes stamps in the place of those that were read. It returns
-// ErrConflict when another run has written there meanwhile.
-func (c *Client) PutStamps(ctx context.Context, index, name string, read Stamps, values []string) error {
-	const op = "stamp the release registry"
-	condition := fmt.Sprintf("?if_seq_no=%d&if_primary_term=%d", read.seqNo, read.primaryTerm)
-	if read.primaryTerm == 0 {
-		condition = "?op_type=create"
-		if err := c.ensureRegistry(ctx, op, index); err != nil {
-			return err
-		}
+// HasStamp reports whether the registry holds a stamp, as it is now. One that does
+// not exist holds none.
+func (c *Client) HasStamp(ctx context.Context, index, stamp string) (bool, error) {
+	const op = "read a stamp of the release registry"
+	var answer struct{ Found bool }
+	err := c.doJSON(ctx, op, "GET", stampPath(index, stamp)+"?_source=false", nil, &answer)
+	if isMissing(err) {
+		return false, nil
 	}
-	err := c.doJSON(ctx, op, "PUT", stampPath(index, name)+condition, object{"stamps": values}, &struct{}{})
-	var e *Error
-	if errors.As(err, &e) && e.Type == "version_conflict_engine_exception" {
-		return fmt.Errorf("%s: %w", op, ErrConflict)
+	if err == nil && !answer.Found {
+		err = malformed(op, "an answer that is not about the stamp %s", stamp)
+	}
+	return err == nil, err
+}
+
+// DropStamp removes a stamp that another has replaced.
+func (c *Client) DropStamp(ctx context.Context, index, stamp string) error {
+	err := c.doJSON(ctx, "remove a stamp of the release registry", "DELETE", stampPath(index, stamp), nil, &struct{}{})
+	if isMissing(err) {
+		return nil
 	}
 	return err
 }
 
-// ensureRegistry creates a registry that was deleted, from its template. Its
-// releases come back with the next ingest, and until then the ETL works on.
-func (c *Client) ensureRegistry(ctx context.Context, op, index string) error {
-	err := c.change(ctx, op, "PUT", "/"+ReleasesIndex(index), object{
+// isMissing reports whether a document or its index does not exist.
+func isMissing(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusNotFound
+}
+
+// EnsureRegistry creates a release registry that was deleted. Its releases come back
+// with the next ingest, and until then the ETL works on.
+func (c *Client) EnsureRegistry(ctx context.Context, index string) error {
+	err := c.change(ctx, "create the release registry", "PUT", "/"+ReleasesIndex(index), object{
 		"mappings": object{"dynamic": false, "properties": releaseFields()},
 	})
 	var e *Error

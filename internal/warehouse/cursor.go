@@ -14,8 +14,7 @@ type IndexCursor struct {
 	Generation    int
 	Rows, Rejects int64         // in covid_cases and covid_rejects
 	Swept         bool          // what older generations left is gone
-	Stamp         string        // what the newest run wrote into the release registry; "" = never
-	StampName     string        // names this warehouse there
+	Stamp         string        // the newest that a run wrote into the release registry and here; "" = none
 	Shards        []ShardCursor // by shard number
 }
 
@@ -53,8 +52,8 @@ func (db *DB) State(ctx context.Context, rawIndex string) (cursor IndexCursor, f
 
 func readState(ctx context.Context, tx pgx.Tx, rawIndex string) (c IndexCursor, found bool, err error) {
 	var owner string
-	err = tx.QueryRow(ctx, "SELECT raw_index, index_uuid, generation, rows, rejects, swept = generation, stamp, stamp_name FROM etl_state").
-		Scan(&owner, &c.IndexUUID, &c.Generation, &c.Rows, &c.Rejects, &c.Swept, &c.Stamp, &c.StampName)
+	err = tx.QueryRow(ctx, "SELECT raw_index, index_uuid, generation, rows, rejects, swept = generation, stamp FROM etl_state").
+		Scan(&owner, &c.IndexUUID, &c.Generation, &c.Rows, &c.Rejects, &c.Swept, &c.Stamp)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, false, nil
 	}

@@ -2,7 +2,6 @@ package warehouse
 
 import (
 	"fmt"
-	"slices"
 
 	"covidpipeline/internal/covid"
 )
@@ -12,9 +11,9 @@ import (
 
 // RawIndex is what a plan found of the raw index.
 type RawIndex struct {
-	UUID   string
-	Shards []RawShard // by shard number
-	Stamps []string   // of this warehouse in the release registry, newest first
+	UUID    string
+	Shards  []RawShard // by shard number
+	Stamped bool       // its registry holds the warehouse's stamp
 }
 
 // RawShard is the state of a primary shard.
@@ -38,7 +37,7 @@ func RescanReason(c IndexCursor, found bool, raw RawIndex) string {
 		return "the raw index was made anew"
 	case len(c.Shards) != len(raw.Shards):
 		return "the raw index has another number of shards"
-	case !MayStamp(c.Stamp, raw.Stamps):
+	case c.Stamp != "" && !raw.Stamped:
 		return "the release registry lacks the stamp of the last run: the raw index or the warehouse is an older copy, or the registry was deleted"
 	}
 	for i, s := range raw.Shards {
@@ -67,31 +66,6 @@ func AnchorMoved(c ShardCursor, now []Anchor) string {
 		}
 	}
 	return ""
-}
-
-// MayStamp reports whether the registry holds the warehouse's stamp, so that a new
-// one may be put on top. A registry without it is older than the warehouse.
-func MayStamp(own string, held []string) bool {
-	return own == "" || slices.Contains(held, own)
-}
-
-// keptStamps is how many stamps the registry holds. One is enough for a run that
-// meets no other; the others are of runs that wrote to the registry alone.
-const keptStamps = 16
-
-// NextStamps returns the stamps that the registry holds after a new one. The
-// warehouse's own is never dropped from it: a registry without it is an older copy.
-// A stamp is always new: a copy may hold one that an earlier run left unused.
-func NextStamps(held []string, own, fresh string) []string {
-	next := append([]string{fresh}, held...)
-	if len(next) <= keptStamps {
-		return next
-	}
-	kept := next[:keptStamps]
-	if slices.Contains(next[keptStamps:], own) {
-		kept[keptStamps-1] = own
-	}
-	return kept
 }
 
 // StandsStill reports whether neither the raw index nor the checkpoint moved since

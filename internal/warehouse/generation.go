@@ -48,7 +48,7 @@ type Beginning struct {
 	RawIndex, IndexUUID string
 	Expected            int           // generation that the caller has seen; 0 when State found none
 	ExpectedStamp       string        // stamp that the caller has seen
-	Stamp, StampName    string        // what the caller has written into the release registry; the name counts only for an empty warehouse
+	Stamp               string        // new, that the caller has written into the release registry
 	Shards              []ShardCursor // of each: Shard, HistoryUUID and PrimaryTerm
 }
 
@@ -75,8 +75,8 @@ func startGeneration(ctx context.Context, tx pgx.Tx, b Beginning) error {
 	none := errors.Is(err, pgx.ErrNoRows)
 	switch {
 	case none && b.Expected == 0:
-		_, err = tx.Exec(ctx, "INSERT INTO etl_state (raw_index, index_uuid, generation, stamp, stamp_name) VALUES ($1, $2, 1, $3, $4)",
-			b.RawIndex, b.IndexUUID, b.Stamp, b.StampName)
+		_, err = tx.Exec(ctx, "INSERT INTO etl_state (raw_index, index_uuid, generation, stamp) VALUES ($1, $2, 1, $3)",
+			b.RawIndex, b.IndexUUID, b.Stamp)
 	case none:
 		return fmt.Errorf("the warehouse has been emptied: %w", ErrOvertaken)
 	case err != nil:

@@ -72,7 +72,7 @@ func begin(t tester, db *warehouse.DB, expected, shards int) {
 func beginning(rawIndex, uuid string, expected int, shards []warehouse.ShardCursor) warehouse.Beginning {
 	return warehouse.Beginning{
 		RawIndex: rawIndex, IndexUUID: uuid, Expected: expected, ExpectedStamp: stampOf(expected),
-		Stamp: stampOf(expected + 1), StampName: "this", Shards: shards,
+		Stamp: stampOf(expected + 1), Shards: shards,
 	}
 }
 
