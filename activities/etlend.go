@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"covidpipeline/internal/search"
@@ -13,6 +14,9 @@ type FinishETLInput struct {
 	Index  string              `json:"index"`
 	Plan   ExtractPlan         `json:"plan"`
 	Counts warehouse.RunCounts `json:"counts"`
+	// InSteps says that SweepGeneration and SumDashboards were activities of their
+	// own. Without it, as in a workflow of an earlier version, FinishETL does all.
+	InSteps bool `json:"inSteps,omitempty"`
 }
 
 // FinishedETL is what the warehouse holds at the end of a run.
@@ -20,17 +24,16 @@ type FinishedETL struct {
 	Rows    int64 `json:"rows"`
 	Rejects int64 `json:"rejects"`
 	Swept   int64 `json:"swept"` // rows and rejects of older generations that a rescan removed
-	// SweepAwaits tells that a rescan is not at its end: the index moved on while
+	// SweepAwaits reports that a rescan is not at its end: the index moved on while
 	// it ran, so what it did not see may be live. The next run goes on with it.
 	SweepAwaits bool `json:"sweepAwaits,omitempty"`
-	// Checked tells that the totals were compared for equality. When the index
+	// Checked reports that the totals were compared for equality. When the index
 	// moved on during the run, only its bounds could be.
 	Checked bool `json:"checked"`
 }
 
-// FinishETL ends a run: after a rescan it removes what the raw index no longer
-// has, after the first load it makes the sums of the dashboards, and it fails unless
-// the warehouse's total is that of the raw index.
+// FinishETL ends a run: it fails unless the warehouse's total is that of the raw
+// index. May be repeated: the first end of a run stands.
 func (a *ETL) FinishETL(ctx context.Context, in FinishETLInput) (FinishedETL, error) {
 	defer keepAlive(ctx, silent)()
 	out, err := a.finish(ctx, in)
@@ -38,27 +41,29 @@ func (a *ETL) FinishETL(ctx context.Context, in FinishETLInput) (FinishedETL, er
 }
 
 func (a *ETL) finish(ctx context.Context, in FinishETLInput) (FinishedETL, error) {
-	cursor, _, err := a.Warehouse.State(ctx, in.Index)
-	if err != nil {
-		return FinishedETL{}, err
-	}
-	if cursor.Generation != in.Plan.Generation {
-		return FinishedETL{}, warehouse.ErrOvertaken
-	}
-	var out FinishedETL
-	if !cursor.Swept {
-		if out.Swept, err = a.sweep(ctx, in); err != nil {
+	out := FinishedETL{Swept: in.Counts.Swept}
+	if !in.InSteps {
+		swept, err := a.sweep(ctx, SweepInput{Index: in.Index, Plan: in.Plan}, warehouse.SweepProgress{}, func(warehouse.SweepProgress) {})
+		if err != nil {
 			return FinishedETL{}, err
 		}
-		if cursor, _, err = a.Warehouse.State(ctx, in.Index); err != nil {
+		out.Swept = swept.Rows + swept.Rejects
+		// First, since what is there is shown even when the totals are not right.
+		if err := a.Warehouse.Sum(ctx, in.Index, in.Plan.Generation); err != nil {
 			return FinishedETL{}, err
 		}
 	}
-	out.Rows, out.Rejects, out.SweepAwaits = cursor.Rows, cursor.Rejects, !cursor.Swept
-	// First, since what is there is shown even when the totals are not right.
-	if err := a.Warehouse.Sum(ctx, in.Index, in.Plan.Generation); err != nil {
+	if err := a.stampEnd(ctx, in); err != nil {
 		return out, err
 	}
+	cursor, _, err := a.Warehouse.State(ctx, in.Index)
+	if err != nil {
+		return out, err
+	}
+	if cursor.Generation != in.Plan.Generation {
+		return out, warehouse.ErrOvertaken
+	}
+	out.Rows, out.Rejects, out.SweepAwaits = cursor.Rows, cursor.Rejects, !cursor.Swept
 	if cursor.Swept {
 		if out.Checked, err = a.compareTotals(ctx, in, out.Rows+out.Rejects); err != nil {
 			return out, err
@@ -68,15 +73,27 @@ func (a *ETL) finish(ctx context.Context, in FinishETLInput) (FinishedETL, error
 	return out, a.Warehouse.FinishRun(ctx, in.Plan.Run, warehouse.RunCompleted, in.Counts, "")
 }
 
-// sweep removes what a rescan did not see, unless the index moved on meanwhile:
-// a document that an ingest moved behind the plan was not seen and is alive.
-func (a *ETL) sweep(ctx context.Context, in FinishETLInput) (swept int64, err error) {
-	still, err := a.standsStill(ctx, in)
-	if err != nil || !still {
-		return 0, err
+// stampEnd stamps index and warehouse again after a run that loaded something: a copy
+// that was made while the run was at work holds its first stamp, and documents that
+// were written again before the run came to them. A registry without that stamp is
+// left for the next run to find.
+func (a *ETL) stampEnd(ctx context.Context, in FinishETLInput) error {
+	if in.Plan.Planned == 0 {
+		return nil
 	}
-	rows, rejects, err := a.Warehouse.SweepGeneration(ctx, in.Index, in.Plan.Generation)
-	return rows + rejects, err
+	for gone := ""; ; {
+		cursor, found, err := a.Warehouse.State(ctx, in.Index)
+		if err != nil || !found || (gone != "" && cursor.Stamp == gone) {
+			return err
+		}
+		err = a.putStamp(ctx, in.Index, cursor)
+		if !changedMeanwhile(err) {
+			return err
+		}
+		if errors.Is(err, errStampGone) {
+			gone = cursor.Stamp
+		}
+	}
 }
 
 // compareTotals compares the number of keys in the warehouse with the number of
@@ -97,7 +114,7 @@ func (a *ETL) compareTotals(ctx context.Context, in FinishETLInput, loaded int64
 	if err != nil {
 		return false, err
 	}
-	still, err := a.standsStill(ctx, in)
+	still, err := a.standsStill(ctx, in.Index, in.Plan)
 	if err != nil {
 		return false, err
 	}
@@ -118,26 +135,22 @@ func (a *ETL) compareTotals(ctx context.Context, in FinishETLInput, loaded int64
 	return still, nil
 }
 
-// standsStill tells whether neither the index nor the warehouse's checkpoint
+// standsStill reports whether neither the index nor the warehouse's checkpoint
 // moved since the run was planned.
-func (a *ETL) standsStill(ctx context.Context, in FinishETLInput) (bool, error) {
-	state, err := a.Search.IndexState(ctx, in.Index)
+func (a *ETL) standsStill(ctx context.Context, index string, plan ExtractPlan) (bool, error) {
+	raw, err := a.rawIndex(ctx, index)
 	if err != nil {
 		return false, err
 	}
-	cursor, _, err := a.Warehouse.State(ctx, in.Index)
+	cursor, _, err := a.Warehouse.State(ctx, index)
 	if err != nil {
 		return false, err
 	}
-	if len(state.Shards) != len(in.Plan.Shards) || len(cursor.Shards) != len(in.Plan.Shards) {
-		return false, nil
+	upTo := make([]int64, len(plan.Shards))
+	for i, s := range plan.Shards {
+		upTo[i] = s.UpTo
 	}
-	for i, s := range in.Plan.Shards {
-		if state.Shards[i].GlobalCheckpoint != s.UpTo || cursor.Shards[i].LastSeq != s.UpTo {
-			return false, nil
-		}
-	}
-	return true, nil
+	return warehouse.StandsStill(upTo, raw, cursor), nil
 }
 
 // CloseETLInput ends a run that did not come to its end.

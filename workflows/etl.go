@@ -63,8 +63,7 @@ func ETLWorkflow(ctx workflow.Context, in ETLInput) (ETLResult, error) {
 	}
 	result := ETLResult{Run: r.Plan.Run, Rescan: r.Plan.Rescan}
 	if err == nil {
-		err = workflow.ExecuteActivity(etlStep(ctx, loadRetry, "Compare the totals"), etl.FinishETL,
-			activities.FinishETLInput{Index: in.Index, Plan: r.Plan, Counts: r.Counts}).Get(ctx, &result.Finished)
+		err = r.finish(ctx, &result.Finished)
 	}
 	result.Counts = r.Counts
 	result.Counts.Swept = result.Finished.Swept
@@ -99,6 +98,34 @@ func (r *etlRun) plan(ctx workflow.Context) error {
 		r.At = append(r.At, s.From)
 	}
 	return nil
+}
+
+// finishInSteps names the change after which sweep and sums are steps of their own.
+const finishInSteps = "finish-in-steps"
+
+// finish ends a run of which every window is loaded. Before finishInSteps one
+// activity did all of it, within a minute.
+func (r *etlRun) finish(ctx workflow.Context, out *activities.FinishedETL) error {
+	in := activities.FinishETLInput{Index: r.in.Index, Plan: r.Plan, Counts: r.Counts}
+	if workflow.GetVersion(ctx, finishInSteps, workflow.DefaultVersion, 1) == 1 {
+		in.InSteps = true
+		r.show(ctx, "removing stale rows")
+		var swept activities.Swept
+		err := workflow.ExecuteActivity(etlEndStep(ctx, "Remove stale rows"), etl.SweepGeneration,
+			activities.SweepInput{Index: r.in.Index, Plan: r.Plan}).Get(ctx, &swept)
+		if err != nil {
+			return err
+		}
+		in.Counts.Swept = swept.Removed
+		r.show(ctx, "summing for the dashboards")
+		err = workflow.ExecuteActivity(etlEndStep(ctx, "Sum for the dashboards"), etl.SumDashboards,
+			activities.SumInput{Index: r.in.Index, Generation: r.Plan.Generation}).Get(ctx, nil)
+		if err != nil {
+			return err
+		}
+		r.show(ctx, "comparing the totals")
+	}
+	return workflow.ExecuteActivity(etlStep(ctx, loadRetry, "Compare the totals"), etl.FinishETL, in).Get(ctx, out)
 }
 
 // loadAll loads every shard, side by side. more tells that history suggests a

@@ -3,10 +3,13 @@ package workflows
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -26,6 +29,8 @@ type fakeIndex struct {
 	loadErr  map[int64]error // by from
 	closed   []activities.CloseETLInput
 	finished []activities.FinishETLInput
+	ended    []string // the steps after the last load, in order
+	sweepErr error
 	onLoad   func(activities.LoadInput)
 }
 
@@ -77,9 +82,20 @@ func (f *fakeIndex) load(_ context.Context, in activities.LoadInput) (activities
 	return activities.LoadCounts{Extracted: in.Window.Docs, Inserted: in.Window.Docs}, nil
 }
 
+func (f *fakeIndex) sweep(_ context.Context, in activities.SweepInput) (activities.Swept, error) {
+	f.ended = append(f.ended, "sweep "+in.Index)
+	return activities.Swept{Removed: 7}, f.sweepErr
+}
+
+func (f *fakeIndex) sum(_ context.Context, in activities.SumInput) error {
+	f.ended = append(f.ended, "sum "+in.Index)
+	return nil
+}
+
 func (f *fakeIndex) finish(_ context.Context, in activities.FinishETLInput) (activities.FinishedETL, error) {
+	f.ended = append(f.ended, "finish "+in.Index)
 	f.finished = append(f.finished, in)
-	return activities.FinishedETL{Rows: in.Counts.Loaded.Inserted, Checked: true}, nil
+	return activities.FinishedETL{Rows: in.Counts.Loaded.Inserted, Swept: in.Counts.Swept, Checked: true}, nil
 }
 
 func (f *fakeIndex) closeRun(_ context.Context, in activities.CloseETLInput) error {
@@ -100,6 +116,8 @@ func etlEnv(t *testing.T, f *fakeIndex) *testsuite.TestWorkflowEnvironment {
 	env.OnActivity(etl.Extract, mock.Anything, mock.Anything).Return(f.extract)
 	env.OnActivity(etl.Transform, mock.Anything, mock.Anything).Return(f.transform)
 	env.OnActivity(etl.Load, mock.Anything, mock.Anything).Return(f.load)
+	env.OnActivity(etl.SweepGeneration, mock.Anything, mock.Anything).Return(f.sweep)
+	env.OnActivity(etl.SumDashboards, mock.Anything, mock.Anything).Return(f.sum)
 	env.OnActivity(etl.FinishETL, mock.Anything, mock.Anything).Return(f.finish)
 	env.OnActivity(etl.CloseETL, mock.Anything, mock.Anything).Return(f.closeRun)
 	return env
@@ -140,6 +158,51 @@ func TestETLLoadsEveryWindowInOrder(t *testing.T) {
 	}
 	if len(f.closed) != 0 {
 		t.Errorf("closed %+v", f.closed)
+	}
+}
+
+// Sweep and sums are steps of their own, with time limits of their own; a run that
+// an earlier version began leaves all to one.
+func TestETLEndsInSteps(t *testing.T) {
+	for name, tt := range map[string]struct {
+		version workflow.Version
+		ended   []string
+		swept   int64
+	}{
+		"a new run":                {1, []string{"sweep cases", "sum cases", "finish cases"}, 7},
+		"a run of an earlier time": {workflow.DefaultVersion, []string{"finish cases"}, 0},
+	} {
+		f := &fakeIndex{shards: []int64{31}}
+		env := etlEnv(t, f)
+		env.OnGetVersion(finishInSteps, workflow.DefaultVersion, workflow.Version(1)).Return(tt.version)
+		limits := map[string]time.Duration{}
+		env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+			limits[info.ActivityType.Name] = info.StartToCloseTimeout
+		})
+		env.ExecuteWorkflow(ETLWorkflow, ETLInput{Index: "cases"})
+		var r ETLResult
+		if err := env.GetWorkflowResult(&r); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(f.ended, tt.ended) || r.Counts.Swept != tt.swept || f.finished[0].InSteps != (tt.version == 1) {
+			t.Errorf("%s ended by %v, swept %d, finished %+v", name, f.ended, r.Counts.Swept, f.finished)
+		}
+		if limits["FinishETL"] != stepTimeout || (tt.version == 1 && (limits["SweepGeneration"] != readTimeout || limits["SumDashboards"] != readTimeout)) {
+			t.Errorf("%s: limits %v", name, limits)
+		}
+	}
+}
+
+func TestETLWhoseSweepIsOvertakenEndsThere(t *testing.T) {
+	f := &fakeIndex{shards: []int64{31}, sweepErr: temporal.NewNonRetryableApplicationError("moved", activities.ErrTypeOvertaken, nil)}
+	env := etlEnv(t, f)
+	env.ExecuteWorkflow(ETLWorkflow, ETLInput{Index: "cases"})
+	var r ETLResult
+	if err := env.GetWorkflowResult(&r); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Overtaken || !slices.Equal(f.ended, []string{"sweep cases"}) || len(f.closed) != 1 {
+		t.Errorf("result %+v, ended by %v, closed %+v", r, f.ended, f.closed)
 	}
 }
 

@@ -27,6 +27,11 @@ const (
 	// etlTimeout bounds all attempts of an ETL step, so that a run fails before
 	// the next one is due.
 	etlTimeout = ScheduleEvery - 10*time.Minute
+	// etlEndTimeout bounds all attempts of a sweep and of the dashboards' sums, of
+	// which one attempt has readTimeout. They go once over a table of any size, and
+	// the schedule skips the runs that are due meanwhile: cut after an hour, they
+	// would begin again every hour. A sweep goes on where its last attempt stopped.
+	etlEndTimeout = 12 * time.Hour
 	// metabaseTimeout bounds all attempts of a step of the dashboard: a Metabase
 	// takes a minute or two to start, and somebody waits for the outcome.
 	metabaseTimeout = 10 * time.Minute
@@ -66,6 +71,10 @@ var (
 
 func etlStep(ctx workflow.Context, retry temporal.RetryPolicy, summary string) workflow.Context {
 	return step(ctx, stepTimeout, etlTimeout, retry, summary)
+}
+
+func etlEndStep(ctx workflow.Context, summary string) workflow.Context {
+	return step(ctx, readTimeout, etlEndTimeout, loadRetry, summary)
 }
 
 // proofRetry ends: a proof that cannot be carried out is told soon.

@@ -10,6 +10,9 @@ func TestTimeLimitsFitTogether(t *testing.T) {
 	if stepTimeout >= etlTimeout {
 		t.Error("one attempt may take as long as all")
 	}
+	if readTimeout >= etlEndTimeout {
+		t.Error("one attempt of a sweep may take as long as all")
+	}
 	if heartbeatTimeout >= stepTimeout {
 		t.Error("a killed worker is not noticed before the attempt's end")
 	}

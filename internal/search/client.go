@@ -237,7 +237,7 @@ var ErrIndexName = errors.New("not the name of a raw index")
 // indices that stand beside another raw index.
 func checkIndex(index string) error {
 	if !indexName.MatchString(index) {
-		return fmt.Errorf("%w: %q; use lower-case letters, digits, dots, dashes and underscores", ErrIndexName, index)
+		return badName(index)
 	}
 	for _, beside := range []string{QuarantineIndex(""), ReleasesIndex("")} {
 		if strings.HasSuffix(index, beside) {

@@ -41,7 +41,7 @@ func indexPath(before fixed, rest string, names ...string) path {
 var pathName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,254}$`)
 
 func badName(index string) error {
-	return fmt.Errorf("%q cannot name an index: use lower-case letters, digits, dots, dashes and underscores", index)
+	return fmt.Errorf("%w: %q; use lower-case letters, digits, dots, dashes and underscores", ErrIndexName, index)
 }
 
 // refusedName is the error for a request that is not made for its index's name.

@@ -108,6 +108,11 @@ func (c *Client) Get(ctx context.Context, index string, number int64) (Release, 
 
 // releases gives the releases that a search finds.
 func (c *Client) releases(ctx context.Context, op, index string, query object) ([]Release, error) {
+	filters := []object{isRelease}
+	if narrower, ok := query["query"].(object); ok {
+		filters = append(filters, narrower)
+	}
+	query["query"] = all(filters)
 	answer, err := c.search(ctx, op, []string{ReleasesIndex(index)}, "&seq_no_primary_term=true", query)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ type IndexCursor struct {
 	Generation    int
 	Rows, Rejects int64         // in covid_cases and covid_rejects
 	Swept         bool          // what older generations left is gone
+	Stamp         string        // the newest that a run wrote into the release registry and here; "" = none
 	Shards        []ShardCursor // by shard number
 }
 
@@ -23,10 +24,11 @@ type ShardCursor struct {
 	LastSeq     int64 // sequence number up to which everything is loaded; -1 = nothing
 	HistoryUUID string
 	PrimaryTerm int64
-	Anchors     []Anchor // of the newest 16 windows of this generation that had one, newest first
+	Anchors     []Anchor // of the newest windows of this generation, at most 16, newest first
 }
 
-// Anchor is the last document of a loaded window: where it stood then.
+// Anchor is the last document of a loaded window: where it stood then. A later
+// window that loads the document drops the anchor.
 type Anchor struct {
 	ID             string
 	Version, SeqNo int64
@@ -50,8 +52,8 @@ func (db *DB) State(ctx context.Context, rawIndex string) (cursor IndexCursor, f
 
 func readState(ctx context.Context, tx pgx.Tx, rawIndex string) (c IndexCursor, found bool, err error) {
 	var owner string
-	err = tx.QueryRow(ctx, "SELECT raw_index, index_uuid, generation, rows, rejects, swept = generation FROM etl_state").
-		Scan(&owner, &c.IndexUUID, &c.Generation, &c.Rows, &c.Rejects, &c.Swept)
+	err = tx.QueryRow(ctx, "SELECT raw_index, index_uuid, generation, rows, rejects, swept = generation, stamp FROM etl_state").
+		Scan(&owner, &c.IndexUUID, &c.Generation, &c.Rows, &c.Rejects, &c.Swept, &c.Stamp)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, false, nil
 	}
@@ -84,15 +86,16 @@ func readCheckpoints(ctx context.Context, tx pgx.Tx) ([]ShardCursor, error) {
 }
 
 func readAnchors(ctx context.Context, tx pgx.Tx, generation, shard int) ([]Anchor, error) {
-	rows, err := tx.Query(ctx, `SELECT last_id, last_version, last_seq FROM etl_window
-		WHERE generation = $1 AND shard = $2 AND last_id <> '' ORDER BY from_seq DESC LIMIT $3`, generation, shard, anchors)
+	rows, err := tx.Query(ctx, selectAnchors, generation, shard, anchors)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (a Anchor, err error) {
-		err = row.Scan(&a.ID, &a.Version, &a.SeqNo)
-		return a, err
-	})
+	stored, err := pgx.CollectRows(rows, scanAnchor)
+	var found []Anchor
+	for _, s := range stored {
+		found = append(found, s.Anchor)
+	}
+	return found, err
 }
 
 func otherIndex(owner, rawIndex string) error {

@@ -87,7 +87,7 @@ func TestLoadWhoseAnswerIsLost(t *testing.T) {
 	db := openAt(t, link.url(t, address))
 
 	link.armed.Store(true)
-	if _, err := db.StartGeneration(t.Context(), index, "uuid", 0, cursors(1)); !errors.Is(err, warehouse.ErrUnavailable) {
+	if _, err := db.StartGeneration(t.Context(), beginning(index, "uuid", 0, cursors(1))); !errors.Is(err, warehouse.ErrUnavailable) {
 		t.Fatalf("the answer was not lost: %v", err)
 	}
 	begin(t, db, 0, 1)

@@ -22,12 +22,13 @@ const (
 type state struct {
 	rawIndex, indexUUID string
 	generation, swept   int
+	stamp               string
 }
 
-const selectState = "SELECT raw_index, index_uuid, generation, swept FROM etl_state"
+const selectState = "SELECT raw_index, index_uuid, generation, swept, stamp FROM etl_state"
 
 func (s *state) scan(row pgx.Row) error {
-	return row.Scan(&s.rawIndex, &s.indexUUID, &s.generation, &s.swept)
+	return row.Scan(&s.rawIndex, &s.indexUUID, &s.generation, &s.swept, &s.stamp)
 }
 
 // belongs checks that the warehouse is one of the raw index and that nobody has
@@ -42,23 +43,30 @@ func (s *state) belongs(rawIndex string, generation int) error {
 	return nil
 }
 
+// Beginning is what begins a generation.
+type Beginning struct {
+	RawIndex, IndexUUID string
+	Expected            int           // generation that the caller has seen; 0 when State found none
+	ExpectedStamp       string        // stamp that the caller has seen
+	Stamp               string        // new, that the caller has written into the release registry
+	Shards              []ShardCursor // of each: Shard, HistoryUUID and PrimaryTerm
+}
+
 // StartGeneration begins a rescan, all shards together: their checkpoints go to
-// -1 under a new generation number, which it gives. Of each shard it reads
-// Shard, HistoryUUID and PrimaryTerm. expected is the generation that the
-// caller has seen, 0 when State found nothing; when it is no longer that one:
-// ErrOvertaken. Repeated after a lost answer it gives the same generation,
-// unless something has been loaded in it since.
-func (db *DB) StartGeneration(ctx context.Context, rawIndex, indexUUID string, expected int, shards []ShardCursor) (generation int, err error) {
+// -1 under a new generation number, which it returns. It returns ErrOvertaken when
+// the warehouse is no longer as the caller has seen it. Repeated after a lost answer
+// it returns the same generation, unless something has been loaded in it since.
+func (db *DB) StartGeneration(ctx context.Context, b Beginning) (generation int, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		return startGeneration(ctx, tx, rawIndex, indexUUID, expected, shards)
+		return startGeneration(ctx, tx, b)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("begin a generation: %w", explain(err))
 	}
-	return expected + 1, nil
+	return b.Expected + 1, nil
 }
 
-func startGeneration(ctx context.Context, tx pgx.Tx, rawIndex, indexUUID string, expected int, shards []ShardCursor) error {
+func startGeneration(ctx context.Context, tx pgx.Tx, b Beginning) error {
 	if _, err := tx.Exec(ctx, soleState); err != nil {
 		return err
 	}
@@ -66,29 +74,35 @@ func startGeneration(ctx context.Context, tx pgx.Tx, rawIndex, indexUUID string,
 	err := now.scan(tx.QueryRow(ctx, selectState))
 	none := errors.Is(err, pgx.ErrNoRows)
 	switch {
-	case none && expected == 0:
-		_, err = tx.Exec(ctx, "INSERT INTO etl_state (raw_index, index_uuid, generation) VALUES ($1, $2, 1)", rawIndex, indexUUID)
+	case none && b.Expected == 0:
+		_, err = tx.Exec(ctx, "INSERT INTO etl_state (raw_index, index_uuid, generation, stamp) VALUES ($1, $2, 1, $3)",
+			b.RawIndex, b.IndexUUID, b.Stamp)
 	case none:
 		return fmt.Errorf("the warehouse has been emptied: %w", ErrOvertaken)
 	case err != nil:
 		return err
-	case now.rawIndex == rawIndex && now.generation == expected+1 && now.indexUUID == indexUUID:
-		return begun(ctx, tx, shards)
 	default:
-		if err := now.belongs(rawIndex, expected); err != nil {
+		repeated, err := mayBegin(now, b)
+		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE etl_state SET index_uuid = $1, generation = $2,
-			summed = summed AND EXISTS (SELECT FROM covid_cases)`, indexUUID, expected+1)
+		if repeated {
+			return begun(ctx, tx, b.Shards)
+		}
+		_, err = tx.Exec(ctx, `UPDATE etl_state SET index_uuid = $1, generation = $2, stamp = $3,
+			summed = summed AND EXISTS (SELECT FROM covid_cases)`, b.IndexUUID, b.Expected+1, b.Stamp)
+		if err != nil {
+			return err
+		}
 	}
 	if err != nil {
 		return err
 	}
-	return resetCheckpoints(ctx, tx, expected+1, shards)
+	return resetCheckpoints(ctx, tx, b.Expected+1, b.Shards)
 }
 
-// begun tells whether the generation stands as this call would have left it:
-// then an earlier attempt began it, and its answer was lost.
+// begun returns ErrOvertaken unless the generation stands as this call would have
+// left it: then an earlier attempt began it, and its answer was lost.
 func begun(ctx context.Context, tx pgx.Tx, shards []ShardCursor) error {
 	stored, err := readCheckpoints(ctx, tx)
 	if err != nil {
@@ -148,48 +162,17 @@ func noneIsOvertaken(err error) error {
 	return err
 }
 
-// SweepGeneration removes the rows and rejects of older generations, after the
-// last window of this one, and counts what is there anew. When that has been
-// done before it costs one small read. ErrOvertaken when the generation is no
-// longer that one.
-func (db *DB) SweepGeneration(ctx context.Context, rawIndex string, generation int) (rows, rejects int64, err error) {
-	var now state
-	err = now.scan(db.pool.QueryRow(ctx, selectState))
-	if err == nil {
-		err = now.belongs(rawIndex, generation)
-	}
-	if err == nil && now.swept < generation {
-		err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-			rows, rejects, err = sweep(ctx, tx, rawIndex, generation)
-			return err
-		})
+// PutStamp stores a stamp that the caller has written into the release registry, in
+// the place of the one that it has seen. It returns ErrOvertaken when another run
+// was faster.
+func (db *DB) PutStamp(ctx context.Context, rawIndex string, generation int, seen, stamp string) error {
+	tag, err := db.pool.Exec(ctx, "UPDATE etl_state SET stamp = $4 WHERE raw_index = $1 AND generation = $2 AND stamp = $3",
+		rawIndex, generation, seen, stamp)
+	if err == nil && tag.RowsAffected() == 0 {
+		err = fmt.Errorf("another run stamped the warehouse: %w", ErrOvertaken)
 	}
 	if err != nil {
-		return 0, 0, fmt.Errorf("remove the rows of older generations: %w", explain(noneIsOvertaken(err)))
+		return fmt.Errorf("stamp the warehouse: %w", explain(err))
 	}
-	return rows, rejects, nil
-}
-
-func sweep(ctx context.Context, tx pgx.Tx, rawIndex string, generation int) (rows, rejects int64, err error) {
-	if _, err := tx.Exec(ctx, soleState); err != nil {
-		return 0, 0, err
-	}
-	var now state
-	if err := now.scan(tx.QueryRow(ctx, selectState)); err != nil {
-		return 0, 0, err
-	}
-	if err := now.belongs(rawIndex, generation); err != nil {
-		return 0, 0, err
-	}
-	gone, err := tx.Exec(ctx, "DELETE FROM covid_cases WHERE generation < $1", generation)
-	if err != nil {
-		return 0, 0, err
-	}
-	goneRejects, err := tx.Exec(ctx, "DELETE FROM covid_rejects WHERE generation < $1", generation)
-	if err != nil {
-		return 0, 0, err
-	}
-	_, err = tx.Exec(ctx, `UPDATE etl_state SET swept = $1,
-		rows = (SELECT count(*) FROM covid_cases), rejects = (SELECT count(*) FROM covid_rejects)`, generation)
-	return gone.RowsAffected(), goneRejects.RowsAffected(), err
+	return nil
 }

@@ -61,9 +61,9 @@ func TestSecondIndexIsRefused(t *testing.T) {
 	db, url := started(t, 1)
 	load(t, db, window(-1, 0, row(1, 1)))
 	_, _, stateErr := db.State(t.Context(), "other")
-	_, firstErr := db.StartGeneration(t.Context(), "other", "uuid2", 0, cursors(1))
-	_, nextErr := db.StartGeneration(t.Context(), "other", "uuid2", 1, cursors(1))
-	_, _, sweepErr := db.SweepGeneration(t.Context(), "other", 1)
+	_, firstErr := db.StartGeneration(t.Context(), beginning("other", "uuid2", 0, cursors(1)))
+	_, nextErr := db.StartGeneration(t.Context(), beginning("other", "uuid2", 1, cursors(1)))
+	_, _, sweepErr := sweep(t.Context(), db, "other", 1)
 	for name, err := range map[string]error{
 		"state": stateErr, "first generation": firstErr, "next generation": nextErr, "sweep": sweepErr,
 		"history": db.FollowHistory(t.Context(), "other", 1, cursors(1)),
@@ -91,7 +91,7 @@ func TestTwoIndicesBeginAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range errs {
 		wg.Go(func() {
-			_, errs[i] = db.StartGeneration(t.Context(), fmt.Sprint("index", i%2), "uuid", 0, cursors(1))
+			_, errs[i] = db.StartGeneration(t.Context(), beginning(fmt.Sprint("index", i%2), "uuid", 0, cursors(1)))
 		})
 	}
 	wg.Wait()
@@ -115,9 +115,9 @@ func TestStartGenerationRepeated(t *testing.T) {
 	begin(t, db, 0, 2) // the answer was lost
 	load(t, db, window(-1, 0, row(1, 1)))
 	for name, start := range map[string]func() (int, error){
-		"something is loaded since": func() (int, error) { return db.StartGeneration(t.Context(), index, "uuid", 0, cursors(2)) },
-		"from before":               func() (int, error) { return db.StartGeneration(t.Context(), index, "uuid", -1, cursors(2)) },
-		"from the future":           func() (int, error) { return db.StartGeneration(t.Context(), index, "uuid", 2, cursors(2)) },
+		"something is loaded since": func() (int, error) { return db.StartGeneration(t.Context(), beginning(index, "uuid", 0, cursors(2))) },
+		"from before":               func() (int, error) { return db.StartGeneration(t.Context(), beginning(index, "uuid", -1, cursors(2))) },
+		"from the future":           func() (int, error) { return db.StartGeneration(t.Context(), beginning(index, "uuid", 2, cursors(2))) },
 	} {
 		if generation, err := start(); !errors.Is(err, warehouse.ErrOvertaken) {
 			t.Errorf("%s: %d, %v", name, generation, err)
@@ -127,11 +127,11 @@ func TestStartGenerationRepeated(t *testing.T) {
 	other := cursors(3)
 	other[1].HistoryUUID = "another"
 	for name, shards := range map[string][]warehouse.ShardCursor{"fewer shards": cursors(2), "another history": other} {
-		if generation, err := db.StartGeneration(t.Context(), index, "uuid", 1, shards); !errors.Is(err, warehouse.ErrOvertaken) {
+		if generation, err := db.StartGeneration(t.Context(), beginning(index, "uuid", 1, shards)); !errors.Is(err, warehouse.ErrOvertaken) {
 			t.Errorf("begun by another run, %s: %d, %v", name, generation, err)
 		}
 	}
-	if _, err := db.StartGeneration(t.Context(), index, "another uuid", 1, cursors(3)); !errors.Is(err, warehouse.ErrOvertaken) {
+	if _, err := db.StartGeneration(t.Context(), beginning(index, "another uuid", 1, cursors(3))); !errors.Is(err, warehouse.ErrOvertaken) {
 		t.Errorf("begun by another run, of another index: %v", err)
 	}
 	if cursor := cursorOf(t, db); cursor.Generation != 2 || len(cursor.Shards) != 3 || cursor.Shards[0].LastSeq != -1 {
@@ -143,8 +143,8 @@ func TestGenerationAfterTheWarehouseWasEmptied(t *testing.T) {
 	t.Parallel()
 	db, url := started(t, 1)
 	execute(t, url, "DELETE FROM etl_state")
-	_, startErr := db.StartGeneration(t.Context(), index, "uuid", 1, cursors(1))
-	_, _, sweepErr := db.SweepGeneration(t.Context(), index, 1)
+	_, startErr := db.StartGeneration(t.Context(), beginning(index, "uuid", 1, cursors(1)))
+	_, _, sweepErr := sweep(t.Context(), db, index, 1)
 	for name, err := range map[string]error{"start": startErr, "sweep": sweepErr, "history": db.FollowHistory(t.Context(), index, 1, cursors(1))} {
 		if !errors.Is(err, warehouse.ErrOvertaken) {
 			t.Errorf("%s: %v", name, err)
@@ -198,13 +198,13 @@ func TestRescan(t *testing.T) {
 	}
 
 	for _, want := range [][2]int64{{1, 1}, {0, 0}} {
-		rows, rejects, err := db.SweepGeneration(t.Context(), index, 2)
+		rows, rejects, err := sweep(t.Context(), db, index, 2)
 		if err != nil || [2]int64{rows, rejects} != want {
 			t.Errorf("swept %d, %d, %v; want %v", rows, rejects, err, want)
 		}
 	}
 	holds(t, db, []covid.Row{same, row(2, 22), row(6, 6), row(8, 8)}, []warehouse.Reject{reject(3, "gets bad"), reject(5, "stays bad")})
-	if _, _, err := db.SweepGeneration(t.Context(), index, 1); !errors.Is(err, warehouse.ErrOvertaken) {
+	if _, _, err := sweep(t.Context(), db, index, 1); !errors.Is(err, warehouse.ErrOvertaken) {
 		t.Errorf("a sweep for the older generation: %v", err)
 	}
 	in = window(9, 12, row(9, 9))
@@ -219,7 +219,7 @@ func TestSweepCountsAnew(t *testing.T) {
 	db, url := started(t, 1)
 	load(t, db, window(-1, 0, row(1, 1), row(2, 2)))
 	execute(t, url, "UPDATE etl_state SET rows = 7, rejects = 3")
-	if _, _, err := db.SweepGeneration(t.Context(), index, 1); err != nil {
+	if _, _, err := sweep(t.Context(), db, index, 1); err != nil {
 		t.Fatal(err)
 	}
 	holds(t, db, []covid.Row{row(1, 1), row(2, 2)}, nil)
@@ -229,7 +229,7 @@ func TestSweepCountsAnew(t *testing.T) {
 func TestSweptGenerationIsNotLocked(t *testing.T) {
 	t.Parallel()
 	db, url := started(t, 1)
-	if _, _, err := db.SweepGeneration(t.Context(), index, 1); err != nil {
+	if _, _, err := sweep(t.Context(), db, index, 1); err != nil {
 		t.Fatal(err)
 	}
 	at(t, url, func(conn *pgx.Conn) error {
@@ -238,7 +238,7 @@ func TestSweptGenerationIsNotLocked(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		_, _, err := db.SweepGeneration(ctx, index, 1)
+		_, _, err := sweep(ctx, db, index, 1)
 		return err
 	})
 }
@@ -272,7 +272,7 @@ func TestGenerationsAndLoadsAtOnce(t *testing.T) {
 			})
 		}
 		for range 3 {
-			if _, _, err := db.SweepGeneration(t.Context(), index, generation); err != nil {
+			if _, _, err := sweep(t.Context(), db, index, generation); err != nil {
 				t.Error(err)
 			}
 			if err := db.FollowHistory(t.Context(), index, generation, cursors(shards)); err != nil {

@@ -61,10 +61,27 @@ func started(t testing.TB, shards int) (*warehouse.DB, string) {
 // begin begins the generation after expected.
 func begin(t tester, db *warehouse.DB, expected, shards int) {
 	t.Helper()
-	generation, err := db.StartGeneration(t.Context(), index, "uuid", expected, cursors(shards))
+	generation, err := db.StartGeneration(t.Context(), beginning(index, "uuid", expected, cursors(shards)))
 	if err != nil || generation != expected+1 {
 		t.Fatalf("generation %d, %v; want %d", generation, err, expected+1)
 	}
+}
+
+// beginning is what begins the generation after expected. Each generation has a
+// stamp of its own.
+func beginning(rawIndex, uuid string, expected int, shards []warehouse.ShardCursor) warehouse.Beginning {
+	return warehouse.Beginning{
+		RawIndex: rawIndex, IndexUUID: uuid, Expected: expected, ExpectedStamp: stampOf(expected),
+		Stamp: stampOf(expected + 1), Shards: shards,
+	}
+}
+
+func stampOf(generation int) string { return fmt.Sprint("stamp ", generation) }
+
+// sweep sweeps a generation in chunks of one block.
+func sweep(ctx context.Context, db *warehouse.DB, rawIndex string, generation int) (rows, rejects int64, err error) {
+	done, err := db.SweepGeneration(ctx, warehouse.Sweep{RawIndex: rawIndex, Generation: generation, Blocks: 1})
+	return done.Rows, done.Rejects, err
 }
 
 func cursors(shards int) []warehouse.ShardCursor {

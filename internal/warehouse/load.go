@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"covidpipeline/internal/covid"
 )
@@ -108,14 +107,15 @@ type loading struct {
 	counts        LoadCounts
 	rescan        bool  // rows of older generations may be in the tables
 	rows, rejects int64 // more or fewer in the tables
+	anchors       []storedAnchor
 }
 
 func (l *loading) load(ctx context.Context) (LoadCounts, error) {
-	moved, err := l.moveCheckpoint(ctx)
+	may, err := l.lockCheckpoint(ctx)
 	if err != nil {
 		return LoadCounts{}, err
 	}
-	if !moved {
+	if !may {
 		counts, loaded, err := inLedger(ctx, l.tx, l.in)
 		if err == nil && !loaded {
 			err = fmt.Errorf("the checkpoint is not there: %w", ErrOvertaken)
@@ -130,18 +130,24 @@ func (l *loading) load(ctx context.Context) (LoadCounts, error) {
 	return l.counts, nil
 }
 
-// moveCheckpoint moves the checkpoint from exactly From. Its row is locked from
-// here on: a late attempt or another run that loads the same window waits, and
+// lockCheckpoint locks the shard's checkpoint and reports whether the window may
+// move it. A late attempt or another run that loads the same window waits here, and
 // then finds it moved.
-func (l *loading) moveCheckpoint(ctx context.Context) (moved bool, err error) {
+func (l *loading) lockCheckpoint(ctx context.Context) (may bool, err error) {
 	var now state
+	var at place
 	batch := &pgx.Batch{}
 	batch.Queue(sharedState)
 	batch.Queue(selectState).QueryRow(now.scan)
-	batch.Queue("UPDATE etl_checkpoint SET last_seq = $4 WHERE shard = $1 AND generation = $2 AND last_seq = $3",
-		l.in.Shard, l.in.Generation, l.in.From, l.in.To).Exec(func(tag pgconn.CommandTag) error {
-		moved = tag.RowsAffected() == 1
+	batch.Queue("SELECT generation, last_seq FROM etl_checkpoint WHERE shard = $1 FOR UPDATE", l.in.Shard).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&at.generation, &at.lastSeq); !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
 		return nil
+	})
+	batch.Queue(selectAnchors, l.in.Generation, l.in.Shard, anchors+1).Query(func(rows pgx.Rows) error {
+		l.anchors, err = pgx.CollectRows(rows, scanAnchor)
+		return err
 	})
 	if err := l.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return false, noneIsOvertaken(err)
@@ -150,11 +156,12 @@ func (l *loading) moveCheckpoint(ctx context.Context) (moved bool, err error) {
 		return false, otherIndex(now.rawIndex, l.in.RawIndex)
 	}
 	l.rescan = l.in.Generation > 1 && now.swept < l.in.Generation
-	return moved, nil
+	return mayLoad(at, l.in.Generation, l.in.From), nil
 }
 
-// record writes the window into the ledger, drops its stages and keeps the
-// totals. Every shard's load changes the one row of totals: it does so last.
+// record moves the checkpoint, writes the window into the ledger, drops its stages
+// and the anchors that it replaces, and keeps the totals. Every shard's load changes
+// the one row of totals: it does so last.
 func (l *loading) record(ctx context.Context) error {
 	l.counts.Extracted = int64(len(l.in.Rows) + len(l.in.Rejects) + len(l.in.Retired))
 	c := l.counts
@@ -162,6 +169,8 @@ func (l *loading) record(ctx context.Context) error {
 		return fmt.Errorf("the window's counts do not add up: %+v", c)
 	}
 	batch := &pgx.Batch{}
+	batch.Queue("UPDATE etl_checkpoint SET last_seq = $2 WHERE shard = $1", l.in.Shard, l.in.To)
+	l.dropAnchors(batch)
 	batch.Queue(`INSERT INTO etl_window (generation, shard, from_seq, to_seq, run, counts, last_id, last_version, last_seq)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		l.in.Generation, l.in.Shard, l.in.From, l.in.To, l.in.Run, c, l.in.Last.ID, l.in.Last.Version, l.in.Last.SeqNo)

@@ -18,7 +18,7 @@ import (
 )
 
 // all are the migrations, in their order.
-var all = []string{"00001_warehouse.sql", "00002_roles.sql", "00003_summaries.sql", "00004_days.sql"}
+var all = []string{"00001_warehouse.sql", "00002_roles.sql", "00003_summaries.sql", "00004_days.sql", "00005_cursor.sql"}
 
 func TestMigrateAgain(t *testing.T) {
 	t.Parallel()
@@ -186,7 +186,7 @@ func loads(t *testing.T, url string) {
 	in.Rejects, in.Retired = []warehouse.Reject{reject(3, "bad")}, []covid.Key{key(4)}
 	load(t, db, in)
 	begin(t, db, 1, 1)
-	_, _, sweepErr := db.SweepGeneration(t.Context(), index, 2)
+	_, _, sweepErr := sweep(t.Context(), db, index, 2)
 	_, stagesErr := db.SweepStages(t.Context())
 	for name, err := range map[string]error{
 		"sweep": sweepErr, "stages": stagesErr, "history": db.FollowHistory(t.Context(), index, 2, cursors(1)),
@@ -207,7 +207,7 @@ func reads(t *testing.T, url string) {
 		t.Error(err)
 	}
 	_, stageErr := db.GetStage(t.Context(), 1, 1, 1, 1)
-	_, startErr := db.StartGeneration(t.Context(), index, "uuid", 2, cursors(1))
+	_, startErr := db.StartGeneration(t.Context(), beginning(index, "uuid", 2, cursors(1)))
 	_, loadErr := db.Load(t.Context(), window(-1, 3))
 	for name, err := range map[string]error{"stage": stageErr, "start": startErr, "load": loadErr} {
 		if !errors.Is(err, warehouse.ErrDenied) {

@@ -250,7 +250,7 @@ func TestLoadsAreTheModel(t *testing.T) {
 					for loadNext(rt, s, 4) {
 					}
 				}
-				rows, rejects, err := db.SweepGeneration(rt.Context(), index, m.generation)
+				rows, rejects, err := sweep(rt.Context(), db, index, m.generation)
 				if wantRows, wantRejects := m.sweep(); err != nil || rows != wantRows || rejects != wantRejects {
 					rt.Fatalf("swept %d, %d, %v; want %d, %d", rows, rejects, err, wantRows, wantRejects)
 				}
