@@ -130,8 +130,9 @@ func failedAnswer(op string, status int, genuine bool, body []byte) *Error {
 	}
 	type cause struct{ Type, Reason string }
 	var in struct {
-		Error json.RawMessage
-		Found *bool // instead of an error, where a document is not there
+		Error  json.RawMessage
+		Found  *bool  // instead of an error, where a document is not there
+		Result string // the same of a deletion
 	}
 	var detail struct {
 		cause
@@ -145,7 +146,7 @@ func failedAnswer(op string, status int, genuine bool, body []byte) *Error {
 		detail.cause = detail.RootCause[0]
 	}
 	e := failure(op, status, detail.Type, detail.Reason)
-	if e.Kind == Refused && (err != nil || detail.Reason == "" && in.Found == nil) {
+	if e.Kind == Refused && (err != nil || detail.Reason == "" && in.Found == nil && in.Result == "") {
 		return malformed(op, "an answer with status %d that gives no reason", status)
 	}
 	return e
