@@ -36,6 +36,7 @@ var cures = map[string]string{
 	ErrTypeCountsDisagree:   "`starter reconcile` names the records. docs/operations.md says how to read everything again.",
 	ErrTypeWarehouse:        "look at PostgreSQL and at DATABASE_URL (`starter status` shows both). " + goesOn,
 	ErrTypeRegistryChanged:  "end the other ingest of this source. " + goesOn,
+	ErrTypeTemporal:         "look at the Temporal server (`starter status` shows it), then run it again.",
 	ErrTypeProof:            "look at the host of the worker that the text names: the proof needs room for its temporary files and the source.",
 	ErrTypeMetabaseSettings: "set these variables for the worker (docs/operations.md has them), start it again and run `starter dashboard apply` again.",
 	ErrTypeMetabaseDatabase: "look at METABASE_DATABASE_URL of the worker: host and port are those that Metabase sees, the user is a member of covid_reader. Then run `starter dashboard apply` again.",

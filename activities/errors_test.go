@@ -41,6 +41,7 @@ func TestEveryErrorHasItsTypeAndRetry(t *testing.T) {
 		{warehouse.ErrUnavailable, ErrTypeWarehouse, true},
 		{errCounts, ErrTypeCountsDisagree, false},
 		{errProof, ErrTypeProof, false},
+		{errTemporal, ErrTypeTemporal, true},
 		{&metabase.Error{Kind: metabase.Unavailable}, "MetabaseUnavailable", true},
 		{&metabase.Error{Kind: metabase.Malformed}, "MetabaseMalformed", true},
 		{&metabase.Error{Kind: metabase.NotFound}, "MetabaseNotFound", true},

@@ -86,8 +86,11 @@ func (a *app) printReconcile(r workflows.ReconcileResult) error {
 	case r.Busy != "":
 		fmt.Fprintf(a.out, "Busy: %s.\n", r.Busy)
 	default:
-		for _, release := range r.Snapshot.Releases {
-			fmt.Fprintf(a.out, "%s: release %d, %d rows\n", release.Source, release.Number, release.Checkpoint.Row)
+		for _, source := range r.Compared.Sources {
+			fmt.Fprintf(a.out, "%s: release %d, %d rows\n", source.Source, source.Release, source.Rows)
+		}
+		if more := r.Compared.SourceCount - len(r.Compared.Sources); more > 0 {
+			fmt.Fprintf(a.out, "and %d more sources\n", more)
 		}
 		if err := r.Compared.Report.WriteText(a.out); err != nil {
 			return err

@@ -7,12 +7,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"runtime/debug"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
@@ -130,9 +133,21 @@ func newWorker(c client.Client, cfg config.Worker, es *search.Client, db *wareho
 	w.RegisterWorkflow(workflows.DashboardWorkflow)
 	w.RegisterActivity(&activities.Ingest{Search: es, Shards: cfg.Shards, Replicas: cfg.Replicas})
 	w.RegisterActivity(&activities.ETL{Search: es, Warehouse: db, Rules: covid.DefaultRules})
-	w.RegisterActivity(&activities.Reconcile{Search: es, Warehouse: db, Rules: covid.DefaultRules})
+	w.RegisterActivity(&activities.Reconcile{Search: es, Warehouse: db, Rules: covid.DefaultRules, Running: running(c)})
 	w.RegisterActivity(metabaseOf(cfg.Metabase))
 	return w
+}
+
+// running returns what reports whether the ingest of a source runs.
+func running(c client.Client) func(ctx context.Context, index, source string) (bool, error) {
+	return func(ctx context.Context, index, source string) (bool, error) {
+		found, err := c.DescribeWorkflowExecution(ctx, workflows.IngestID(index, source), "")
+		var none *serviceerror.NotFound
+		if errors.As(err, &none) {
+			return false, nil
+		}
+		return found.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, err
+	}
 }
 
 // metabaseOf gives the activities that reach Metabase. A worker without these
