@@ -214,7 +214,7 @@ func (c *comparing) conclude(ctx context.Context) (Compared, error) {
 		return Compared{}, err
 	}
 	if cursor.Rows != c.rows || cursor.Rejects != c.rejects {
-		c.problems.addf("the warehouse counts %d rows and %d rejects, its tables hold %d and %d: they were changed past the pipeline; correct the tables as the differences say, then run `UPDATE etl_state SET rows = (SELECT count(*) FROM covid_cases), rejects = (SELECT count(*) FROM covid_rejects)`",
+		c.problems.addf("the warehouse counts %d rows and %d rejects, its tables hold %d and %d: they were changed past the pipeline; read everything again (docs/operations.md, Rescan by hand)",
 			cursor.Rows, cursor.Rejects, c.rows, c.rejects)
 	}
 	out := Compared{Report: *report, Problems: c.problems.named(), SourceCount: len(c.compared)}

@@ -130,6 +130,7 @@ func newWorker(c client.Client, cfg config.Worker, es *search.Client, db *wareho
 	w.RegisterWorkflow(workflows.IngestWorkflow)
 	w.RegisterWorkflow(workflows.ETLWorkflow)
 	w.RegisterWorkflow(workflows.ReconcileWorkflow)
+	w.RegisterWorkflow(workflows.SelfTestWorkflow)
 	w.RegisterWorkflow(workflows.DashboardWorkflow)
 	w.RegisterActivity(&activities.Ingest{Search: es, Shards: cfg.Shards, Replicas: cfg.Replicas})
 	w.RegisterActivity(&activities.ETL{Search: es, Warehouse: db, Rules: covid.DefaultRules})

@@ -57,10 +57,11 @@ func TestScratch(t *testing.T) {
 		t.Error("a warehouse that is no scratch was tampered with")
 	}
 	name := fmt.Sprint(time.Now().UnixNano())
-	scratch, drop, err := db.Scratch(t.Context(), name)
+	scratch, err := db.Scratch(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(scratch.Close)
 	if _, err := scratch.StartGeneration(t.Context(), index, "uuid", 0, cursors(1)); err != nil {
 		t.Error(err)
 	}
@@ -73,17 +74,15 @@ func TestScratch(t *testing.T) {
 	if _, found, err := db.State(t.Context(), index); err != nil || found {
 		t.Errorf("the scratch warehouse is not apart: %v, %v", found, err)
 	}
-	if _, _, err := db.Scratch(t.Context(), name); err == nil {
+	if _, err := db.Scratch(t.Context(), name); err == nil {
 		t.Error("a scratch schema was made twice")
 	}
 	for range 2 { // dropping it again is no error
-		if err := drop(t.Context()); err != nil {
+		if err := db.DropScratch(t.Context(), name); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, drop, err = db.Scratch(t.Context(), name); err != nil {
-		t.Error(err)
-	} else if err := drop(t.Context()); err != nil {
-		t.Error(err)
+	if _, err := scratch.StartGeneration(t.Context(), index, "uuid", 1, cursors(1)); err == nil {
+		t.Error("the scratch schema is still there")
 	}
 }

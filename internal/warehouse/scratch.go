@@ -13,31 +13,21 @@ import (
 // scratchMark begins the name of every scratch schema: no other is ever dropped.
 const scratchMark = "selftest_"
 
-// Scratch creates an empty warehouse in a schema of its own beside db's, and
-// returns it with a function that closes and drops it. The schema's name begins
-// with selftest_ and ends with the given name.
-func (db *DB) Scratch(ctx context.Context, name string) (scratch *DB, drop func(context.Context) error, err error) {
+// Scratch creates an empty warehouse in a schema of its own beside db's. The schema's
+// name is selftest_ with the given name behind it; DropScratch drops it.
+func (db *DB) Scratch(ctx context.Context, name string) (*DB, error) {
 	schema := scratchMark + name
-	drop = func(ctx context.Context) error {
-		if scratch != nil {
-			scratch.Close()
-		}
-		return db.DropScratch(ctx, name)
-	}
 	if _, err := db.pool.Exec(ctx, "CREATE SCHEMA "+pgx.Identifier{schema}.Sanitize()); err != nil {
-		return nil, drop, fmt.Errorf("create the scratch schema %s: %w", schema, explain(err))
+		return nil, fmt.Errorf("create the scratch schema %s: %w", schema, explain(err))
 	}
 	config := db.pool.Config()
 	config.ConnConfig.RuntimeParams["search_path"] = schema
 	tables := stdlib.OpenDB(*config.ConnConfig)
-	_, _, err = migrate(ctx, tables)
-	if err = errors.Join(err, tables.Close()); err == nil {
-		scratch, err = open(ctx, config)
+	_, _, err := migrate(ctx, tables)
+	if err = errors.Join(err, tables.Close()); err != nil {
+		return nil, fmt.Errorf("migrate the scratch schema %s: %w", schema, explain(err))
 	}
-	if err != nil {
-		return nil, drop, fmt.Errorf("migrate the scratch schema %s: %w", schema, explain(err))
-	}
-	return scratch, drop, nil
+	return open(ctx, config)
 }
 
 // DropScratch drops a schema that Scratch created, if it is there.
