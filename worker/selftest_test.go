@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -26,9 +28,9 @@ func (p *pipeline) startSelfTest() client.WorkflowRun {
 	return run
 }
 
-// scratchLeft returns what is left of self-tests: indices and templates beside
-// p.index, and schemas of runs of it.
-func (p *pipeline) scratchLeft() string {
+// scratchLeft returns what is left of a self-test: indices and templates beside
+// p.index, and schemas of the run.
+func (p *pipeline) scratchLeft(run client.WorkflowRun) string {
 	p.Helper()
 	var left strings.Builder
 	for _, path := range []string{"/_cat/indices/", "/_cat/templates/"} {
@@ -42,13 +44,18 @@ func (p *pipeline) scratchLeft() string {
 			p.Fatal(err)
 		}
 	}
+	digest := sha256.Sum256([]byte(run.GetRunID()))
+	if n := p.value(fmt.Sprintf("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'selftest\\_%x%%'", digest[:4])); n != int64(0) {
+		fmt.Fprintf(&left, "%v schemas", n)
+	}
 	return strings.TrimSpace(left.String())
 }
 
 func TestTheProofFindsWhatIsPlanted(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
-	r := result[activities.SelfTested](p, p.startSelfTest())
+	run := p.startSelfTest()
+	r := result[activities.SelfTested](p, run)
 	for _, planted := range r.Planted {
 		if planted.Found == "" {
 			t.Errorf("not found: %+v", planted)
@@ -57,7 +64,7 @@ func TestTheProofFindsWhatIsPlanted(t *testing.T) {
 	if !r.OK() || len(r.Planted) < 25 {
 		t.Errorf("%d planted, %d missed, left %q", len(r.Planted), r.Missed, r.Leftover)
 	}
-	if left := p.scratchLeft(); left != "" {
+	if left := p.scratchLeft(run); left != "" {
 		t.Errorf("left behind: %s", left)
 	}
 	if got := p.value("SELECT count(*) FROM covid_cases"); got != int64(0) {
@@ -69,14 +76,14 @@ func TestACancelledSelfTestLeavesNothing(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
 	run := p.startSelfTest()
-	p.await("the scratch index", func() bool { return p.scratchLeft() != "" })
+	p.await("the scratch index", func() bool { return p.scratchLeft(run) != "" })
 	if err := p.c.CancelWorkflow(t.Context(), run.GetID(), ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := run.Get(t.Context(), nil); err != nil && !strings.Contains(err.Error(), "cancel") {
 		t.Error(err)
 	}
-	if left := p.scratchLeft(); left != "" {
+	if left := p.scratchLeft(run); left != "" {
 		t.Errorf("left behind: %s", left)
 	}
 }
