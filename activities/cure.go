@@ -42,6 +42,7 @@ var cures = map[string]string{
 	ErrTypeWarehouse:        "look at PostgreSQL and at DATABASE_URL (`starter status` shows both). " + goesOn,
 	ErrTypeRegistryChanged:  "end the other ingest of this source. " + goesOn,
 	ErrTypeReleaseTaken:     "nothing: the ingest registers its source again and continues at the checkpoint.",
+	ErrTypeTemporal:         "look at the Temporal server (`starter status` shows it), then run it again.",
 	ErrTypeProof:            "look at the host of the worker that the text names: the proof needs room for its temporary files and the source.",
 	ErrTypeMetabaseSettings: "set these variables for the worker (docs/operations.md has them), start it again and run `starter dashboard apply` again.",
 	ErrTypeMetabaseDatabase: "look at METABASE_DATABASE_URL of the worker: host and port are those that Metabase sees, the user is a member of covid_reader. Then run `starter dashboard apply` again.",

@@ -39,6 +39,7 @@ const (
 	ErrTypeRegistryChanged  = "RegistryChanged"  // another ingest wrote the release
 	ErrTypeReleaseTaken     = "ReleaseTaken"     // the release belongs to another ingest, or has ended
 	ErrTypeProof            = "Proof"            // the proof could not be carried out on this host
+	ErrTypeTemporal         = "Temporal"         // the server did not say whether an ingest runs
 	ErrTypeMetabase         = "Metabase"         // followed by the kind, as MetabaseDenied
 	ErrTypeMetabaseSettings = "MetabaseSettings" // the worker is not told what it needs, or the wrong thing
 	ErrTypeMetabaseDatabase = "MetabaseDatabase" // Metabase does not reach the warehouse
@@ -134,6 +135,8 @@ func errorType(err error) (kind string, retry bool) {
 		kind = ErrTypeSourceHeader
 	case errors.Is(err, csvfile.ErrNoHeader):
 		kind = ErrTypeSourceNotReady
+	case errors.Is(err, errTemporal):
+		kind = ErrTypeTemporal
 	case errors.Is(err, errProof):
 		kind = ErrTypeProof
 	case errors.Is(err, errCounts):
@@ -156,6 +159,8 @@ var (
 	errSource = errors.New("read the source")
 	errProof  = errors.New("prove")
 	errCounts = errors.New("counts disagree")
+
+	errTemporal = errors.New("ask Temporal")
 
 	errMetabaseSettings = errors.New("the worker's settings of Metabase")
 	errMetabaseDatabase = errors.New("Metabase's connection to the warehouse")

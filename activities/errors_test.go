@@ -48,6 +48,7 @@ func TestEveryErrorHasItsTypeAndRetry(t *testing.T) {
 		{&warehouse.Error{Err: errProof}, ErrTypeProof, false},
 		{errCounts, ErrTypeCountsDisagree, false},
 		{errProof, ErrTypeProof, false},
+		{errTemporal, ErrTypeTemporal, true},
 		{&metabase.Error{Kind: metabase.Unavailable}, "MetabaseUnavailable", true},
 		{&metabase.Error{Kind: metabase.Malformed}, "MetabaseMalformed", true},
 		{&metabase.Error{Kind: metabase.NotFound}, "MetabaseNotFound", true},

@@ -3,12 +3,12 @@ package activities
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
 	"covidpipeline/internal/covid"
-	"covidpipeline/internal/csvfile"
 	"covidpipeline/internal/proof"
 	"covidpipeline/internal/search"
 	"covidpipeline/internal/source"
@@ -22,6 +22,8 @@ type Reconcile struct {
 	Warehouse *warehouse.DB
 	Rules     covid.Rules
 	TempDir   string // for the comparison's files; empty is the system's
+	// Running reports whether the ingest of a source into an index runs.
+	Running func(ctx context.Context, index, source string) (bool, error)
 }
 
 // SnapshotInput asks where the pipeline stands.
@@ -33,25 +35,18 @@ type SnapshotInput struct {
 // Snapshot is where the pipeline stands. Two that are equal have nothing
 // between them.
 type Snapshot struct {
-	IndexUUID string          `json:"indexUUID"`
-	Shards    []ShardPlan     `json:"shards"`   // From: loaded up to, UpTo: the index goes up to
-	Releases  []SourceRelease `json:"releases"` // the newest of each source compared
+	IndexUUID string      `json:"indexUUID"`
+	Shards    []ShardPlan `json:"shards"` // From: loaded up to, UpTo: the index goes up to
+	// Registry is the digest of every release in the registry. A snapshot of before
+	// there was one has none, and equals no other.
+	Registry     string `json:"registry,omitempty"`
+	ReleaseCount int    `json:"releaseCount,omitempty"` // in the registry
+	SourceCount  int    `json:"sourceCount,omitempty"`  // to be compared
 	// Unswept: a rescan is not at its end, the warehouse still holds what it did
 	// not see.
 	Unswept bool `json:"unswept"`
 	// NotLoaded is how many sequence numbers the ETL has not reached.
 	NotLoaded int64 `json:"notLoaded"`
-}
-
-// SourceRelease is the newest release of a source, as far as it has been
-// indexed.
-type SourceRelease struct {
-	Release
-	Completed  bool             `json:"completed"`
-	Following  bool             `json:"following"` // still being read, and so far proved up to Checkpoint
-	Checkpoint csvfile.Position `json:"checkpoint"`
-	Read       int64            `json:"read"`   // bytes that have been planned
-	Digest     string           `json:"digest"` // SHA-256 of these bytes, in hex
 }
 
 // Snapshot reads where the pipeline stands.
@@ -79,53 +74,19 @@ func (a *Reconcile) snapshot(ctx context.Context, in SnapshotInput) (Snapshot, e
 		out.Shards = append(out.Shards, plan)
 		out.NotLoaded += max(plan.UpTo-plan.From, plan.From-plan.UpTo)
 	}
-	out.Releases, err = a.newestReleases(ctx, in)
-	return out, err
-}
-
-func (a *Reconcile) newestReleases(ctx context.Context, in SnapshotInput) ([]SourceRelease, error) {
-	all, err := a.Search.All(ctx, in.Index)
+	registry, err := a.readRegistry(ctx, in.Index)
 	if err != nil {
-		return nil, err
+		return Snapshot{}, err
 	}
-	newest := map[string]search.Release{}
-	var order []string
-	for _, r := range all {
-		if in.Source != "" && r.Source != in.Source {
-			continue
-		}
-		if seen, ok := newest[r.Source]; !ok || r.Number > seen.Number {
-			if !ok {
-				order = append(order, r.Source)
-			}
-			newest[r.Source] = r
-		}
-	}
-	if len(order) == 0 {
-		return nil, fmt.Errorf("%w: no ingest of %s is known in the registry of %s: run `starter ingest` first", errProof, sourceName(in.Source), in.Index)
-	}
-	var out []SourceRelease
-	for _, uri := range order {
-		r := newest[uri]
-		out = append(out, SourceRelease{
-			Release: releaseOf(in.Index, r), Completed: r.State == search.StateCompleted,
-			Following:  r.State == search.StateRunning && r.Follow,
-			Checkpoint: csvfile.Position(r.Checkpoint), Read: r.Read.Length, Digest: r.Read.Digest,
-		})
-	}
-	return out, nil
-}
-
-func sourceName(uri string) string {
-	if uri == "" {
-		return "any source"
-	}
-	return uri
+	compared, err := registry.compared(in.Index, in.Source)
+	out.Registry, out.ReleaseCount, out.SourceCount = registry.digest, len(registry.releases), len(compared)
+	return out, err
 }
 
 // CompareInput names what is compared.
 type CompareInput struct {
 	Index    string   `json:"index"`
+	Source   string   `json:"source,omitempty"` // empty: every source of the registry
 	Snapshot Snapshot `json:"snapshot"`
 }
 
@@ -133,9 +94,25 @@ type CompareInput struct {
 // and there are no problems.
 type Compared struct {
 	Report proof.Report `json:"report"`
-	// Problems are faults that no single record shows.
+	// Problems are faults that no single record shows, up to 20 of them.
 	Problems []string `json:"problems,omitempty"`
+	// Sources are the sources compared, up to 20 of them; SourceCount counts all.
+	Sources     []ComparedSource `json:"sources,omitempty"`
+	SourceCount int              `json:"sourceCount,omitempty"`
+	// Moved: the pipeline is no longer where the snapshot saw it, nothing was compared.
+	Moved bool `json:"moved,omitempty"`
 }
+
+// ComparedSource is a source as far as it was compared.
+type ComparedSource struct {
+	Source  string `json:"source"`
+	Release int64  `json:"release"`
+	Rows    int64  `json:"rows"` // indexed of the release
+}
+
+// maxNamed is how many problems and sources a result names: each holds paths, and
+// a result must stay far below the 2 MB of a workflow's payload.
+const maxNamed = 20
 
 // CompareProgress is the heartbeat of Compare.
 type CompareProgress struct {
@@ -148,14 +125,40 @@ type CompareProgress struct {
 // comparing is one comparison under way.
 type comparing struct {
 	*Reconcile
-	in    CompareInput
-	books *proof.Books
+	in       CompareInput
+	registry *registry
+	compared []SourceRelease
+	origins  origins
+	books    *proof.Books
 
 	totals                      proof.Totals
-	problems                    []string // of the source
+	problems                    problems // of the sources
 	rows, rejects               int64    // of the warehouse
+	unsummed                    bool     // the sums of the dashboards are not made yet
 	sourceRead, rawRead, dbRead atomic.Int64
 	parts                       atomic.Int64
+}
+
+// problems are the first sentences about faults that no single record shows.
+type problems struct {
+	first []string
+	more  int
+}
+
+func (p *problems) addf(format string, args ...any) {
+	if len(p.first) == maxNamed {
+		p.more++
+		return
+	}
+	p.first = append(p.first, fmt.Sprintf(format, args...))
+}
+
+// named returns the first problems and says how many there are besides.
+func (p *problems) named() []string {
+	if p.more == 0 {
+		return p.first
+	}
+	return append(p.first[:maxNamed:maxNamed], fmt.Sprintf("and %d more problems: mend these, then run `starter reconcile` again", p.more))
 }
 
 // Compare reads the sources, the raw index and the warehouse and compares them
@@ -170,6 +173,16 @@ func (a *Reconcile) Compare(ctx context.Context, in CompareInput) (Compared, err
 }
 
 func (c *comparing) compare(ctx context.Context) (out Compared, err error) {
+	if c.registry, err = c.readRegistry(ctx, c.in.Index); err != nil {
+		return Compared{}, err
+	}
+	if c.registry.digest != c.in.Snapshot.Registry {
+		return Compared{Moved: true}, nil
+	}
+	if c.compared, err = c.registry.compared(c.in.Index, c.in.Source); err != nil {
+		return Compared{}, err
+	}
+	c.origins, c.totals.Sources = newOrigins(c.registry, c.compared), c.registry.sources
 	if c.books, err = proof.New(c.TempDir); err != nil {
 		return Compared{}, fmt.Errorf("%w: %w", errProof, err)
 	}
@@ -182,31 +195,39 @@ func (c *comparing) compare(ctx context.Context) (out Compared, err error) {
 	sides.Go(func() error { return c.readSources(sidesCtx) })
 	sides.Go(func() error { return c.readRaw(sidesCtx) })
 	sides.Go(func() error { return c.readWarehouse(sidesCtx) })
+	sides.Go(func() error { return c.checkSums(sidesCtx) })
 	if err := sides.Wait(); err != nil {
 		return Compared{}, err
+	}
+	return c.conclude(ctx)
+}
+
+// conclude compares what was read.
+func (c *comparing) conclude(ctx context.Context) (Compared, error) {
+	if c.unsummed {
+		return Compared{Moved: true}, nil
 	}
 	report, err := c.books.Compare(ctx, c.totals, func(done, _ int) { c.parts.Store(int64(done)) })
 	if err != nil {
 		return Compared{}, fmt.Errorf("%w: %w", errProof, err)
 	}
-	out = Compared{Report: *report, Problems: c.problems}
 	cursor, _, err := c.Warehouse.State(ctx, c.in.Index)
 	if err != nil {
 		return Compared{}, err
 	}
 	if cursor.Rows != c.rows || cursor.Rejects != c.rejects {
-		out.Problems = append(out.Problems, fmt.Sprintf("the warehouse counts %d rows and %d rejects, its tables hold %d and %d: somebody else wrote to them",
-			cursor.Rows, cursor.Rejects, c.rows, c.rejects))
+		c.problems.addf("the warehouse counts %d rows and %d rejects, its tables hold %d and %d: they were changed past the pipeline; read everything again (docs/operations.md, Rescan by hand)",
+			cursor.Rows, cursor.Rejects, c.rows, c.rejects)
+	}
+	out := Compared{Report: *report, Problems: c.problems.named(), SourceCount: len(c.compared)}
+	for _, r := range c.compared[:min(len(c.compared), maxNamed)] {
+		out.Sources = append(out.Sources, ComparedSource{Source: r.Source, Release: r.Number, Rows: r.Checkpoint.Row})
 	}
 	return out, nil
 }
 
 // readRaw adds every raw document.
 func (c *comparing) readRaw(ctx context.Context) error {
-	origins := make(map[string]SourceRelease, len(c.in.Snapshot.Releases))
-	for _, r := range c.in.Snapshot.Releases {
-		origins[r.Source] = r
-	}
 	if err := c.Search.Refresh(ctx, c.in.Index); err != nil {
 		return err
 	}
@@ -214,16 +235,15 @@ func (c *comparing) readRaw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	sources, ids := numberer{registry: c.registry}, idCheck{}
 	for _, s := range c.in.Snapshot.Shards {
 		for from := int64(-1); from < s.UpTo; {
 			w, err := c.Search.ReadWindow(ctx, c.in.Index, search.WindowQuery{Shard: s.Shard, From: from, UpTo: s.UpTo, Max: windowDocs, Page: page})
 			if err != nil {
 				return err
 			}
-			err = search.ParseWindow(w.Body, func(d *covid.Document, _ []byte, _ int64) error {
-				e := proof.OfDocument(d, c.Rules)
-				e.Origin = origin(d, origins)
-				return c.books.AddRaw(&e)
+			err = search.ParseWindow(w.Body, func(d *covid.Document, raw []byte, _ int64) error {
+				return c.addRaw(d, raw, &sources, &ids)
 			})
 			if err != nil {
 				return err
@@ -235,66 +255,68 @@ func (c *comparing) readRaw(ctx context.Context) error {
 	return nil
 }
 
-// origin tells what a document is to the sources compared.
-func origin(d *covid.Document, newest map[string]SourceRelease) proof.Origin {
-	r, compared := newest[d.Source]
-	switch {
-	case !compared || d.Release > r.Number:
-		return proof.Other
-	case d.Release == r.Number && d.Row > r.Checkpoint.Row:
-		return proof.Other
-	case d.Release == r.Number:
-		return proof.Current
-	case r.Completed:
-		return proof.Older
+// addRaw adds a raw document, and what is wrong with it by itself.
+func (c *comparing) addRaw(d *covid.Document, raw []byte, sources *numberer, ids *idCheck) error {
+	source := sources.of(d.Source)
+	if d.Problem != "" {
+		e := proof.OfForeign(d, raw)
+		e.Source = source
+		c.books.AddFault(proof.Foreign, &e, fmt.Sprintf("%s; %s", d.Problem, removeIt))
+		return c.books.AddRaw(&e)
 	}
-	return proof.OlderUnfinished
+	e := proof.OfDocument(d, c.Rules)
+	e.Source, e.Origin = source, c.origins.of(source, d.Release, d.Row)
+	if kind, detail := c.registry.fault(d, source); kind != "" {
+		c.books.AddFault(kind, &e, detail)
+	}
+	if key := ids.key(d); key != d.Key {
+		c.books.AddFault(proof.WrongID, &e, fmt.Sprintf("its values make the id %s: %s", key.ID(), removeIt))
+	}
+	return c.books.AddRaw(&e)
 }
 
 // readWarehouse adds every row and every reject.
 func (c *comparing) readWarehouse(ctx context.Context) error {
+	sources := numberer{registry: c.registry}
 	err := c.Warehouse.ScanRows(ctx, func(r *covid.Row) error {
 		e := proof.OfRow(r)
 		c.rows++
-		c.dbRead.Add(1)
-		return c.books.AddWarehouse(&e)
+		return c.addWarehouse(&e, sources.of(r.Source), r.Release, r.Row)
 	})
 	if err != nil {
 		return err
 	}
 	return c.Warehouse.ScanRejects(ctx, func(r *warehouse.Reject) error {
+		// A reject of a foreign document may keep any text.
 		d, err := search.ParseDocument(r.Document)
-		if err != nil {
-			return err
-		}
-		d.Key = r.Key
+		d.Key, d.Release, d.Row = r.Key, r.Release, r.Row
 		d.Version = covid.NewVersion(r.Release, r.Row)
-		e := proof.OfDocument(&d, c.Rules)
-		e.Rejected = true
+		var e proof.Entry
+		if err != nil || strings.HasPrefix(r.Reason, ReasonForeign) {
+			e = proof.OfForeign(&d, r.Document)
+		} else {
+			e = proof.OfDocument(&d, c.Rules)
+			e.Rejected = true
+		}
 		c.rejects++
-		c.dbRead.Add(1)
-		return c.books.AddWarehouse(&e)
+		return c.addWarehouse(&e, sources.of(r.Source), r.Release, r.Row)
 	})
 }
 
-// readSources adds every record of the sources compared, as far as they are
-// indexed.
-func (c *comparing) readSources(ctx context.Context) error {
-	for _, r := range c.in.Snapshot.Releases {
-		if err := c.readSource(ctx, r); err != nil {
-			return err
-		}
-		info, err := c.Sources.Stat(r.Source)
-		if err != nil {
-			return err
-		}
-		if !r.Completed && !r.Following {
-			c.problems = append(c.problems, fmt.Sprintf("release %d of %s is not complete: only its first %d rows are indexed; run `starter ingest --source %s`",
-				r.Number, r.Source, r.Checkpoint.Row, r.Source))
-		}
-		if r.Completed && info.Size > r.Read {
-			c.problems = append(c.problems, fmt.Sprintf("%s has %d bytes that no ingest has read: run `starter ingest --source %s`", r.Source, info.Size-r.Read, r.Source))
-		}
+func (c *comparing) addWarehouse(e *proof.Entry, source uint32, release, row int64) error {
+	e.Source, e.Registered = source, source > 0 && row > 0 && c.registry.has(source, release, row)
+	if c.origins.of(source, release, row) == proof.Current {
+		e.Origin = proof.Current
 	}
-	return nil
+	c.dbRead.Add(1)
+	return c.books.AddWarehouse(e)
+}
+
+// checkSums adds the sums of the dashboards that are not those of the rows.
+func (c *comparing) checkSums(ctx context.Context) error {
+	made, err := c.Warehouse.CheckSums(ctx, func(w *warehouse.WrongSum) {
+		c.books.AddWrongSum(w.Date, w.String()+": run `SELECT covid_sum()` in the warehouse")
+	})
+	c.unsummed = !made
+	return err
 }

@@ -15,6 +15,55 @@ import (
 	"covidpipeline/internal/search"
 )
 
+// readSources adds every record of the sources compared, as far as they are
+// indexed.
+func (c *comparing) readSources(ctx context.Context) error {
+	for i := range c.compared {
+		r := &c.compared[i]
+		if err := c.readSource(ctx, *r); err != nil {
+			return err
+		}
+		info, err := c.Sources.Stat(r.Source)
+		if err != nil {
+			return err
+		}
+		if err := c.judgeRelease(ctx, r, info.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judgeRelease names what of a source is not proved, the source having size bytes.
+func (c *comparing) judgeRelease(ctx context.Context, r *SourceRelease, size int64) error {
+	indexed, again := r.Checkpoint, "`starter ingest --source "+r.Source+"`"
+	switch {
+	case r.completed() && (indexed.Offset < r.Read.Offset || indexed.Row < r.Read.Row):
+		c.problems.addf("release %d of %s is completed at row %d, byte %d, and row %d, byte %d had been read: the rows between are not indexed; run %s",
+			r.Number, r.Source, indexed.Row, indexed.Offset, r.Read.Row, r.Read.Offset, again)
+	case r.completed() && size > indexed.Offset:
+		c.problems.addf("%s has %d bytes that no ingest has read: run %s", r.Source, size-indexed.Offset, again)
+	case r.completed():
+	case r.State != search.StateRunning:
+		c.problems.addf("release %d of %s is not complete: only its first %d rows are indexed; run %s", r.Number, r.Source, indexed.Row, again)
+	default:
+		runs, err := c.Running(ctx, c.in.Index, r.Source)
+		if err != nil {
+			return fmt.Errorf("%w whether the ingest of %s runs: %w", errTemporal, r.Source, err)
+		}
+		switch {
+		case !runs && r.Follow:
+			c.problems.addf("release %d of %s is open and no ingest works on it: only its first %d rows are indexed, %d bytes are behind them; run `starter ingest --follow --source %s`",
+				r.Number, r.Source, indexed.Row, max(size-indexed.Offset, 0), r.Source)
+		case !runs:
+			c.problems.addf("release %d of %s is not complete: only its first %d rows are indexed; run %s", r.Number, r.Source, indexed.Row, again)
+		case !r.Follow:
+			c.problems.addf("release %d of %s is not complete: only its first %d rows are indexed; run `starter reconcile` again after its ingest", r.Number, r.Source, indexed.Row)
+		}
+	}
+	return nil
+}
+
 // readSource adds the records of one source up to its checkpoint, and checks
 // that the source still is what was ingested.
 func (c *comparing) readSource(ctx context.Context, r SourceRelease) error {
@@ -42,12 +91,12 @@ func (c *comparing) readSource(ctx context.Context, r SourceRelease) error {
 			return err
 		}
 	}
-	if r.Read > r.Checkpoint.Offset {
-		if err := hashPart(ctx, c.Sources, whole, r.Source, r.Checkpoint.Offset, r.Read-r.Checkpoint.Offset, nil); err != nil {
+	if r.Read.Offset > r.Checkpoint.Offset {
+		if err := hashPart(ctx, c.Sources, whole, r.Source, r.Checkpoint.Offset, r.Read.Offset-r.Checkpoint.Offset, nil); err != nil {
 			return err
 		}
 	}
-	if r.Read > 0 && digest(whole) != r.Digest {
+	if r.Read.Offset > 0 && digest(whole) != r.Digest {
 		return fmt.Errorf("%w: %s no longer has the content that release %d was made of: ingest it again", csvfile.ErrChanged, r.Source, r.Number)
 	}
 	return nil
@@ -61,6 +110,7 @@ func (c *comparing) readRecords(ctx context.Context, r SourceRelease, from io.Re
 	held, err, more := next()
 	records := csvfile.NewScanner(from, rng)
 	var keyer covid.Keyer
+	number := c.registry.numbers[r.Source]
 	for records.Next() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -83,6 +133,7 @@ func (c *comparing) readRecords(ctx context.Context, r SourceRelease, from io.Re
 		default:
 			d := documentOf(r, records, &keyer)
 			e := proof.OfDocument(&d, c.Rules)
+			e.Source = number
 			if err := c.books.AddSource(&e); err != nil {
 				return fmt.Errorf("%w: %w", errProof, err)
 			}

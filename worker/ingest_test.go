@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"os"
+	"strings"
 	"testing"
 
+	"covidpipeline/internal/proof"
 	"covidpipeline/internal/sample"
 	"covidpipeline/internal/search"
 	"covidpipeline/workflows"
@@ -105,14 +107,17 @@ func TestTwoSourcesShareAnIndex(t *testing.T) {
 	if r.Source.Live != 61 || r.Source.Superseded != 1 {
 		t.Errorf("%+v", r.Source)
 	}
-	// Without the shared key, b's next release retires it; a's record of it is
-	// superseded by that.
+	// Without the shared key, b's next release retires it, though a still has it.
 	p.file("b.csv", source(days("Yuma", 30)))
 	if r := p.ingest(b, workflows.IngestOptions{}); r.Retired != 1 {
 		t.Errorf("%+v", r)
 	}
 	p.etl()
-	p.reconcile()
+	if r := p.proof(); r.OK() || r.Busy != "" || r.Compared.Report.Kinds[proof.RetiredByOther] != 1 || r.Compared.Report.Kinds.Total() != 1 {
+		t.Errorf("a key that another source retired: %s %+v", r.Busy, r.Compared.Report.Kinds)
+	} else if d := r.Compared.Report.Differences[0]; d.Release != 1 || d.Row != 31 || !strings.Contains(d.Detail, "starter ingest --new-release --source "+a+"`") {
+		t.Errorf("%+v", d)
+	}
 	// a's next release brings it back.
 	p.file("a.csv", source(days("Coconino", 30), line("Pima", "2020-03-01", "1"), line("Pima", "2020-03-02", "1")))
 	if r := p.ingest(a, workflows.IngestOptions{NewRelease: true}); r.Retired != 0 {

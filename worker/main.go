@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"slices"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
@@ -163,12 +166,25 @@ func newWorker(c client.Client, cfg config.Worker, es *search.Client, db *wareho
 	w.RegisterWorkflow(workflows.IngestWorkflow)
 	w.RegisterWorkflow(workflows.ETLWorkflow)
 	w.RegisterWorkflow(workflows.ReconcileWorkflow)
+	w.RegisterWorkflow(workflows.SelfTestWorkflow)
 	w.RegisterWorkflow(workflows.DashboardWorkflow)
 	w.RegisterActivity(&activities.Ingest{Search: es, Sources: sources, Shards: cfg.Shards, Replicas: cfg.Replicas, Quiet: cfg.Quiet})
 	w.RegisterActivity(&activities.ETL{Search: es, Warehouse: db, Rules: covid.DefaultRules})
-	w.RegisterActivity(&activities.Reconcile{Search: es, Sources: sources, Warehouse: db, Rules: covid.DefaultRules})
+	w.RegisterActivity(&activities.Reconcile{Search: es, Sources: sources, Warehouse: db, Rules: covid.DefaultRules, Running: running(c)})
 	w.RegisterActivity(metabaseOf(cfg.Metabase))
 	return w
+}
+
+// running returns what reports whether the ingest of a source runs.
+func running(c client.Client) func(ctx context.Context, index, source string) (bool, error) {
+	return func(ctx context.Context, index, source string) (bool, error) {
+		found, err := c.DescribeWorkflowExecution(ctx, workflows.IngestID(index, source), "")
+		var none *serviceerror.NotFound
+		if errors.As(err, &none) {
+			return false, nil
+		}
+		return found.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, err
+	}
 }
 
 // metabaseOf gives the activities that reach Metabase. A worker without these

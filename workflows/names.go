@@ -25,6 +25,9 @@ func IngestPrefix(index string) string { return "ingest/" + index + "/" }
 // ReconcileID names the one proof that an index can have at a time.
 func ReconcileID(index string) string { return "reconcile/" + index }
 
+// SelfTestID names the one self-test of the proof that an index can have at a time.
+func SelfTestID(index string) string { return ReconcileID(index) + "/self-test" }
+
 // DashboardID names the one run that may provision the dashboard at a time: two
 // would double its cards.
 const DashboardID = "dashboard/covid-19-activity"

@@ -21,6 +21,8 @@ const (
 	planTimeout = 3 * time.Minute
 	// readTimeout is for activities that read a whole source or index once.
 	readTimeout = 2 * time.Hour
+	// selfTestTimeout is for a self-test of the proof: some seconds when all is well.
+	selfTestTimeout = 10 * time.Minute
 
 	// ScheduleEvery is the interval of the schedule.
 	ScheduleEvery = time.Hour

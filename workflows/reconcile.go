@@ -36,7 +36,7 @@ type ReconcileResult struct {
 
 // OK tells that every record is accounted for.
 func (r ReconcileResult) OK() bool {
-	return r.Busy == "" && r.Compared.Report.Balanced && len(r.Compared.Problems) == 0
+	return r.Busy == "" && !r.Compared.Moved && r.Compared.Report.Balanced && len(r.Compared.Problems) == 0
 }
 
 // ReconcileWorkflow proves that every record is in exactly one known place. It
@@ -69,8 +69,9 @@ func prove(ctx workflow.Context, in ReconcileInput) (ReconcileResult, error) {
 			return result, nil
 		}
 		details(ctx, "comparing", "the sources, the raw index and the warehouse", "")
+		result.Compared = activities.Compared{} // what is left out of an answer keeps its value
 		err = workflow.ExecuteActivity(proofStep(ctx, readTimeout, "Compare record by record"), reconcile.Compare,
-			activities.CompareInput{Index: in.Index, Snapshot: result.Snapshot}).Get(ctx, &result.Compared)
+			activities.CompareInput{Index: in.Index, Source: in.Source, Snapshot: result.Snapshot}).Get(ctx, &result.Compared)
 		if err != nil {
 			return result, err
 		}
@@ -78,7 +79,7 @@ func prove(ctx workflow.Context, in ReconcileInput) (ReconcileResult, error) {
 		if err != nil {
 			return result, err
 		}
-		if reflect.DeepEqual(after, result.Snapshot) {
+		if !result.Compared.Moved && reflect.DeepEqual(after, result.Snapshot) {
 			showProof(ctx, result)
 			return result, nil
 		}

@@ -76,6 +76,24 @@ func TestReconcileSaysBusyWhenThePipelineKeepsMoving(t *testing.T) {
 	}
 }
 
+// A comparison that found the registry moved compared nothing; what an earlier one
+// said is forgotten.
+func TestReconcileComparesAgainWhenTheRegistryMoved(t *testing.T) {
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.RegisterActivity(&activities.Reconcile{})
+	env.OnActivity(reconcile.Snapshot, mock.Anything, mock.Anything).Return(at(10, 0), nil)
+	answers := []activities.Compared{{Moved: true, Problems: []string{"old"}}, {Report: proof.Report{Balanced: true}}}
+	env.OnActivity(reconcile.Compare, mock.Anything, mock.Anything).Return(func(context.Context, activities.CompareInput) (activities.Compared, error) {
+		answer := answers[0]
+		answers = answers[1:]
+		return answer, nil
+	})
+	if r := proofResult(t, env); !r.OK() || len(answers) != 0 {
+		t.Errorf("%d answers are left: %+v", len(answers), r)
+	}
+}
+
 func TestAProblemOutsideTheRecordsIsNoProof(t *testing.T) {
 	r := ReconcileResult{Compared: activities.Compared{Report: proof.Report{Balanced: true}, Problems: []string{"a grown source"}}}
 	if r.OK() {

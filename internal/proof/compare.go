@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 
 	"covidpipeline/internal/covid"
 )
@@ -12,22 +13,20 @@ import (
 type Totals struct {
 	Records     int64 // all records, whatever became of them
 	Quarantined int64 // those that the quarantine holds
+	// Sources are the names of the sources, that of Entry.Source n at n-1. They stand
+	// in the advice only.
+	Sources []string
 }
 
 // Compare compares what was added. It calls progress after each part, if not
 // nil, and fails when a file cannot be read, when a record of the source was
 // added twice, and when ctx ends.
 func (b *Books) Compare(ctx context.Context, totals Totals, progress func(done, of int)) (*Report, error) {
-	c := comparison{dates: dates{}, found: map[Kind][]Difference{}}
-	c.report.Kinds = map[Kind]int64{}
+	c := comparison{dates: dates{}, sources: totals.Sources}
 	c.report.Source.Records, c.report.Source.Quarantined = totals.Records, totals.Quarantined
 	b.mu.Lock()
-	c.report.Source.Lost = b.gone
-	c.report.Kinds.add(Lost, b.gone)
-	for _, l := range b.lost {
-		c.found[Lost] = append(c.found[Lost], Difference{Kind: Lost, Release: l.version.Release(), Row: l.version.Row(),
-			Detail: "broken, and not in the quarantine: " + l.reason})
-	}
+	c.report.Source.Lost = b.lost
+	c.report.Kinds, c.found = maps.Clone(b.faults), maps.Clone(b.found)
 	b.mu.Unlock()
 	for p := range parts {
 		if err := ctx.Err(); err != nil {
@@ -45,9 +44,10 @@ func (b *Books) Compare(ctx context.Context, totals Totals, progress func(done, 
 
 // comparison is the state of one comparison. The slices are reused.
 type comparison struct {
-	report Report
-	dates  dates
-	found  map[Kind][]Difference // the first maxExamples of each kind
+	report  Report
+	dates   dates
+	sources []string              // their names, for the advice
+	found   map[Kind][]Difference // the first maxExamples of each kind
 
 	source, raw, warehouse          part
 	records, documents, destination []Entry // of the key at hand
@@ -92,8 +92,10 @@ func (c *comparison) key() error {
 		return err
 	}
 	row, reject := c.destinations(document != nil)
-	if document != nil {
+	if document != nil && !document.Foreign {
 		c.judgeOrigin(document)
+	}
+	if document != nil {
 		c.placeDocument(document, row, reject)
 	}
 	return nil
@@ -117,7 +119,7 @@ func (c *comparison) document() *Entry {
 		}
 		if i < newest {
 			c.report.Raw.Misplaced++
-			c.differ(Twice, d, "the raw index holds the key more than once")
+			c.differ(Twice, d, "the raw index holds the key more than once: delete the index and ingest again")
 		}
 	}
 	return &c.documents[newest]
@@ -126,34 +128,19 @@ func (c *comparison) document() *Entry {
 // placeRecords finds where each record of the key went. The last one is what
 // should be live, unless something still newer replaced it.
 func (c *comparison) placeRecords(document *Entry) error {
-	s := &c.report.Source
 	for i := range c.records {
 		r := &c.records[i]
 		if i > 0 && c.records[i-1].Version == r.Version {
 			return fmt.Errorf("release %d row %d was read twice from the source; run the comparison again",
 				r.Version.Release(), r.Version.Row())
 		}
-		switch {
-		case document == nil:
-			s.Lost++
-			c.differ(Lost, r, "the raw index has no document of this key")
-		case document.Version < r.Version:
-			s.Lost++
-			c.differ(Lost, r, "the raw index "+holds(document))
-		case document.Version > r.Version:
-			s.Superseded++
-		case document.Values != r.Values:
-			s.Different++
-			c.differ(DifferentFromSource, r, "the raw document has this version and other values")
-		default:
-			s.Live++
-		}
+		c.placeRecord(document, r, i == len(c.records)-1)
 	}
 	n := len(c.records)
-	switch {
-	case n == 0 || (document != nil && document.Version > c.records[n-1].Version):
+	switch sound := document != nil && !document.Foreign; {
+	case n == 0 || (sound && document.Version > c.records[n-1].Version):
 		return nil // nothing of the key should be live for the source's sake
-	case document != nil && document.Version == c.records[n-1].Version && document.Values == c.records[n-1].Values:
+	case sound && document.Version == c.records[n-1].Version && document.Values == c.records[n-1].Values:
 		// Whether a date lies in the future was judged on the day the record came,
 		// which the document knows.
 		c.dates.add(sideSource, document)
@@ -161,6 +148,39 @@ func (c *comparison) placeRecords(document *Entry) error {
 		c.dates.add(sideSource, &c.records[n-1])
 	}
 	return nil
+}
+
+// placeRecord finds where one record went; newest reports that no other record of
+// the key has a higher version.
+func (c *comparison) placeRecord(document, r *Entry, newest bool) {
+	s := &c.report.Source
+	switch {
+	case document == nil:
+		s.Lost++
+		c.differ(Lost, r, "the raw index has no document of this key: "+c.ingestAgain(r))
+	case document.Foreign && newest:
+		s.Lost++
+		c.differ(Lost, r, "the document of this key was changed past the pipeline: "+c.ingestAgain(r))
+	case document.Foreign:
+		s.Superseded++
+	case document.Version < r.Version:
+		s.Lost++
+		c.differ(Lost, r, "the raw index "+holds(document)+": "+c.ingestAgain(r))
+	case document.Version > r.Version && document.Retired && newest && document.Source != r.Source:
+		s.RetiredByOther++
+		c.differ(RetiredByOther, r, fmt.Sprintf("release %d%s retired the key, which this source still has: %s",
+			document.Version.Release(), c.of(document), c.ingestAgain(r)))
+	case document.Version > r.Version:
+		s.Superseded++
+	case document.Source != r.Source:
+		s.Different++
+		c.differ(DifferentFromSource, r, "the raw document has this version and names another source: "+c.ingestAgain(r))
+	case document.Values != r.Values:
+		s.Different++
+		c.differ(DifferentFromSource, r, "the raw document has this version and other values: "+c.ingestAgain(r))
+	default:
+		s.Live++
+	}
 }
 
 func holds(document *Entry) string {
@@ -185,10 +205,10 @@ func (c *comparison) destinations(wanted bool) (row, reject *Entry) {
 		switch {
 		case !wanted:
 			c.report.Warehouse.Extra++
-			c.differ(Extra, e, "the raw index has no document of this key")
+			c.differ(Extra, e, "the raw index has no document of this key: "+rescan)
 		case *place != nil:
 			c.report.Warehouse.Extra++
-			c.differ(Extra, e, "the warehouse holds the key more than once")
+			c.differ(Extra, e, "the warehouse holds the key more than once: "+rescan)
 		default:
 			*place = e
 		}
@@ -209,7 +229,7 @@ func (c *comparison) judgeOrigin(d *Entry) {
 	case Current:
 		if !c.hasRecord(func(v covid.Version) bool { return v == d.Version }) {
 			raw.NotInSource++
-			c.differ(NotInSource, d, "the source has no such record")
+			c.differ(NotInSource, d, "its source has no such record: "+c.ingestAgain(d))
 		}
 	case Older, OlderUnfinished:
 		// A newer record is lost, and named as that, where the document is older.
@@ -222,7 +242,7 @@ func (c *comparison) judgeOrigin(d *Entry) {
 			return
 		}
 		raw.LeftFromOlderReleases++
-		c.differ(LeftOver, d, "the newest release of its source no longer has the key")
+		c.differ(LeftOver, d, "the newest release of its source no longer has the key: "+c.ingestAgain(d))
 	}
 }
 
@@ -243,25 +263,28 @@ func (c *comparison) placeDocument(d, row, reject *Entry) {
 		raw.Retired++
 	case d.Retired:
 		raw.Misplaced++
-		c.differ(RetiredButKept, d, "the key is retired and still in the warehouse")
+		c.differ(RetiredButKept, d, "the key is retired and still in the warehouse: "+rescan)
 	case row != nil && reject != nil:
 		raw.Misplaced++
-		c.differ(InBoth, d, "the warehouse holds a row and a reject of this key")
+		c.differ(InBoth, d, "the warehouse holds a row and a reject of this key: "+rescan)
 	case row == nil && reject == nil:
 		raw.Missing++
-		c.differ(Missing, d, "neither a row nor a reject")
+		c.differ(Missing, d, "neither a row nor a reject: "+rescan)
 	case d.Rejected && row != nil:
 		raw.Misplaced++
-		c.differ(RejectedButLoaded, d, "the transform refuses the values, and the warehouse has a row")
+		c.differ(RejectedButLoaded, d, "the transform refuses the values, and the warehouse has a row: "+rescan)
 	case !d.Rejected && reject != nil:
 		raw.Misplaced++
-		c.differ(SoundButRejected, d, "the transform accepts the values, and the warehouse has a reject")
+		c.differ(SoundButRejected, d, "the transform accepts the values, and the warehouse has a reject: "+rescan)
 	case row != nil && row.Row != d.Row:
 		raw.Different++
-		c.differ(Different, d, "the warehouse row has other values")
+		c.differ(Different, d, "the warehouse row has other values: "+rescan)
 	case reject != nil && reject.Values != d.Values:
 		raw.Different++
-		c.differ(Different, d, "the reject keeps other values")
+		c.differ(Different, d, "the reject keeps other values: "+rescan)
+	case row != nil && !c.mayKeepPlace(d, row), reject != nil && !atPlace(d, reject):
+		raw.Misplaced++
+		c.differ(WrongPlace, d, c.placed(row, reject)+": "+rescan)
 	case row != nil:
 		raw.Warehouse++
 	default:

@@ -6,8 +6,7 @@ import (
 	"covidpipeline/internal/covid"
 )
 
-// Origin says what a raw document is to the sources compared. Only raw
-// documents have one.
+// Origin says what a raw document is to the sources compared.
 type Origin uint8
 
 const (
@@ -29,9 +28,12 @@ const (
 // Entry is what one side knows of one record.
 type Entry struct {
 	Key covid.Key
-	// Version is the record's or the document's. Of a warehouse row or reject it
-	// only helps to name it; 0 is unknown.
+	// Version is the record's or the document's; of a warehouse row or reject, and
+	// of a document that is Foreign, that of the release and row in its fields.
 	Version covid.Version
+	// Source numbers the entry's source from 1, as in Totals.Sources; 0 is a source
+	// that the registry does not have.
+	Source uint32
 	// Values is the hash of the source's values as they stood; unused for a
 	// warehouse row.
 	Values covid.Sum
@@ -40,9 +42,17 @@ type Entry struct {
 	// Rejected: the transform refuses the values, or, in the warehouse, the
 	// entry is a reject and not a row.
 	Rejected bool
-	// Retired and Origin are of raw documents only.
+	// Foreign: the document is none of this pipeline or was changed past it, or,
+	// in the warehouse, the reject is one of such a document.
+	Foreign bool
+	// Retired is of raw documents only.
 	Retired bool
-	Origin  Origin
+	// Origin says what a raw document is to the sources compared. A warehouse row
+	// or reject is Current when the record at its place was read, and Other otherwise.
+	Origin Origin
+	// Registered is of warehouse entries only: the registry has the entry's release,
+	// as one of its source, and the release had read its row.
+	Registered bool
 	// Date is the report date when HasDate is set. A rejected record has one too
 	// when its date is not what it is rejected for, and on every side.
 	Date    covid.Date
@@ -94,9 +104,17 @@ func (e *Entry) content() covid.Sum {
 	return e.Row
 }
 
+// OfForeign returns the entry of a document that is none of this pipeline or was
+// changed past it, as its raw JSON text: nothing in it is believed but what names it.
+func OfForeign(d *covid.Document, raw []byte) Entry {
+	whole := [covid.NumFields]string{string(raw)}
+	return Entry{Key: d.Key, Version: covid.NewVersion(d.Release, d.Row), Values: covid.HashValues(&whole),
+		Rejected: true, Foreign: true}
+}
+
 // An entry in a file, little endian: key 0, version 16, values 24, row 40, date
-// 56, new cases 60, new deaths 64, origin 68, flags 69.
-const entrySize = 70
+// 56, new cases 60, new deaths 64, source 68, origin 72, flags 73.
+const entrySize = 74
 
 const (
 	flagRejected = 1 << iota
@@ -104,6 +122,8 @@ const (
 	flagHasDate
 	flagNewCases
 	flagNewDeaths
+	flagForeign
+	flagRegistered
 )
 
 func (e *Entry) append(b []byte) []byte {
@@ -115,7 +135,9 @@ func (e *Entry) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(e.NewCases.N))
 	b = binary.LittleEndian.AppendUint32(b, uint32(e.NewDeaths.N))
 	flags := bit(e.Rejected, flagRejected) | bit(e.Retired, flagRetired) | bit(e.HasDate, flagHasDate) |
-		bit(e.NewCases.Known, flagNewCases) | bit(e.NewDeaths.Known, flagNewDeaths)
+		bit(e.NewCases.Known, flagNewCases) | bit(e.NewDeaths.Known, flagNewDeaths) |
+		bit(e.Foreign, flagForeign) | bit(e.Registered, flagRegistered)
+	b = binary.LittleEndian.AppendUint32(b, e.Source)
 	return append(b, byte(e.Origin), flags)
 }
 
@@ -126,13 +148,16 @@ func (e *Entry) decode(b []byte) {
 	e.Values = sumAt(b[24:])
 	e.Row = sumAt(b[40:])
 	e.Date = covid.Date(binary.LittleEndian.Uint32(b[56:]))
-	flags := b[69]
+	flags := b[73]
 	e.NewCases = covid.Count{N: int32(binary.LittleEndian.Uint32(b[60:])), Known: flags&flagNewCases != 0}
 	e.NewDeaths = covid.Count{N: int32(binary.LittleEndian.Uint32(b[64:])), Known: flags&flagNewDeaths != 0}
-	e.Origin = Origin(b[68])
+	e.Source = binary.LittleEndian.Uint32(b[68:])
+	e.Origin = Origin(b[72])
 	e.Rejected = flags&flagRejected != 0
 	e.Retired = flags&flagRetired != 0
 	e.HasDate = flags&flagHasDate != 0
+	e.Foreign = flags&flagForeign != 0
+	e.Registered = flags&flagRegistered != 0
 }
 
 func versionAt(b []byte) covid.Version {

@@ -19,17 +19,21 @@ func TestEntryOnFile(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		want := Entry{
-			Key:       covid.Key(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")),
-			Version:   covid.Version(rapid.Int64Range(0, math.MaxInt64).Draw(t, "version")),
-			Values:    sum.Draw(t, "values"),
-			Row:       sum.Draw(t, "row"),
-			Rejected:  rapid.Bool().Draw(t, "rejected"),
-			Retired:   rapid.Bool().Draw(t, "retired"),
-			Origin:    Origin(rapid.Byte().Draw(t, "origin")),
-			Date:      covid.Date(rapid.Int32().Draw(t, "date")),
-			HasDate:   rapid.Bool().Draw(t, "has date"),
-			NewCases:  count.Draw(t, "new cases"),
-			NewDeaths: count.Draw(t, "new deaths"),
+			Key:      covid.Key(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key")),
+			Version:  covid.Version(rapid.Int64Range(0, math.MaxInt64).Draw(t, "version")),
+			Values:   sum.Draw(t, "values"),
+			Row:      sum.Draw(t, "row"),
+			Rejected: rapid.Bool().Draw(t, "rejected"),
+			Retired:  rapid.Bool().Draw(t, "retired"),
+			Origin:   Origin(rapid.Byte().Draw(t, "origin")),
+			Source:   rapid.Uint32().Draw(t, "source"),
+			Foreign:  rapid.Bool().Draw(t, "foreign"),
+			Date:     covid.Date(rapid.Int32().Draw(t, "date")),
+
+			Registered: rapid.Bool().Draw(t, "registered"),
+			HasDate:    rapid.Bool().Draw(t, "has date"),
+			NewCases:   count.Draw(t, "new cases"),
+			NewDeaths:  count.Draw(t, "new deaths"),
 		}
 		b := want.append(nil)
 		if len(b) != entrySize {

@@ -56,7 +56,12 @@ var spoilings = map[string]struct {
 		w.raw = append(w.raw, from(Current, record(9, 2, 9, 1)))
 		w.warehouse = append(w.warehouse, record(9, 2, 9, 1))
 	}, kind: NotInSource, key: 9, source: true},
-	"a version nobody wrote": {spoil: func(w *world) { w.source = w.source[:2]; w.totals.Records--; w.raw[0].Version++ },
+	"a version nobody wrote": {spoil: func(w *world) {
+		w.source = w.source[:2]
+		w.totals.Records--
+		w.raw[0].Version++
+		w.warehouse[1].Version++
+	},
 		kind: NotInSource, key: 1, source: true},
 	"not retired": {spoil: func(w *world) {
 		w.raw[2] = from(Older, record(3, 1, 1, 30))
@@ -87,6 +92,21 @@ var spoilings = map[string]struct {
 		kind: Extra, key: 9, load: true, detail: "no document"},
 	"a reject nobody wrote": {spoil: func(w *world) { w.warehouse = append(w.warehouse, rejected(record(9, 2, 9, 1))) },
 		kind: Extra, key: 9, load: true, detail: "no document"},
+	"a document of another source": {spoil: func(w *world) { w.raw[0].Source, w.warehouse[1].Source = 2, 2 },
+		kind: DifferentFromSource, key: 1, detail: "names another source"},
+	"a row of another source":    {spoil: func(w *world) { w.warehouse[1].Source = 2 }, kind: WrongPlace, key: 1, detail: "of /data/b.csv"},
+	"a row of an unknown source": {spoil: func(w *world) { w.warehouse[1].Source = 0 }, kind: WrongPlace, key: 1},
+	"a row of a newer place":     {spoil: func(w *world) { w.warehouse[1] = at(2, 4, false, w.warehouse[1]) }, kind: WrongPlace, key: 1},
+	"a row of an unknown release": {spoil: func(w *world) {
+		w.warehouse[1] = at(1, 7, false, w.warehouse[1])
+		w.warehouse[1].Registered = false
+	}, kind: WrongPlace, key: 1, detail: "release 1 row 7"},
+	"a row of another record's place": {spoil: func(w *world) { w.warehouse[1] = at(2, 2, true, w.warehouse[1]) }, kind: WrongPlace, key: 1},
+	"a reject of an older place":      {spoil: func(w *world) { w.warehouse[0] = at(1, 7, false, w.warehouse[0]) }, kind: WrongPlace, key: 2},
+	"retired by another source": {spoil: func(w *world) {
+		w.raw[0] = of(2, retired(3, w.raw[0]))
+		w.warehouse = without(w.warehouse, 1)
+	}, kind: RetiredByOther, key: 1, detail: "release 3 of /data/b.csv retired the key, which this source still has: run `starter ingest --new-release --source /data/a.csv`"},
 	"a row twice": {spoil: func(w *world) { w.warehouse = append(w.warehouse, record(1, 2, 3, 11)) },
 		kind: Extra, key: 1, load: true, detail: "more than once"},
 }
@@ -129,7 +149,7 @@ func TestLostBeforeTheIndex(t *testing.T) {
 	books.AddLost(covid.NewVersion(2, 4), "12 fields")
 	w.totals.Records++
 	r := compare(t, books, w.totals)
-	want := Difference{Kind: Lost, Release: 2, Row: 4, Detail: "broken, and not in the quarantine: 12 fields"}
+	want := Difference{Kind: Lost, Release: 2, Row: 4, Detail: "broken, and not in the quarantine (12 fields): run `starter ingest --new-release` for its source"}
 	if r.Balanced || r.Source.Lost != 1 || len(r.Differences) != 1 || r.Differences[0] != want {
 		t.Fatalf("balanced %v, source %+v, differences %+v", r.Balanced, r.Source, r.Differences)
 	}
@@ -198,17 +218,66 @@ func TestLostIsNotLeftOver(t *testing.T) {
 	}
 }
 
-// A newer record of another source supersedes, and so does its retirement.
+// A newer record of another source supersedes.
 func TestSupersededByAnotherSource(t *testing.T) {
 	t.Parallel()
 	w := sound()
-	w.raw[0] = record(1, 3, 1, 12)
-	w.raw[1] = retired(3, w.raw[1])
-	w.raw[1].Origin = Other
-	w.warehouse = []Entry{record(1, 3, 1, 12), record(4, 1, 4, 40)}
+	w.raw[0] = of(2, record(1, 3, 1, 12))
+	w.warehouse = []Entry{of(2, record(1, 3, 1, 12)), rejected(record(2, 2, 2, 20)), record(4, 1, 4, 40)}
 	r := compare(t, w.books(t), w.totals)
-	if !r.Balanced || r.Source.Superseded != 3 || r.Raw.OfOtherSources != 3 {
+	if !r.Balanced || r.Source.Superseded != 2 || r.Raw.OfOtherSources != 2 {
 		t.Errorf("balanced %v, source %+v, raw %+v", r.Balanced, r.Source, r.Raw)
+	}
+}
+
+// A load writes nothing where no value differs, so a row may name an older record
+// of its values, of a release that is there and, where it was read, has the record.
+func TestARowMayKeepAnOlderPlace(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]Entry{
+		"an older release":                          at(1, 7, false, record(1, 2, 3, 11)),
+		"an older release of another source":        of(2, at(1, 7, false, record(1, 2, 3, 11))),
+		"an earlier row of a release that was read": at(2, 1, true, record(1, 2, 3, 11)),
+	} {
+		w := sound()
+		w.warehouse[1] = row
+		if r := w.judge(t, t.TempDir()); !r.Balanced {
+			t.Errorf("%s: %+v", name, r.Differences)
+		}
+	}
+}
+
+// A document that was changed past the pipeline is a reject in the warehouse, and
+// its source's record is lost.
+func TestForeignDocument(t *testing.T) {
+	t.Parallel()
+	w := sound()
+	w.raw[0] = foreign(w.raw[0])
+	w.warehouse[1] = foreign(w.warehouse[1])
+	books := w.books(t)
+	books.AddFault(Foreign, &w.raw[0], "its version is wrong")
+	r := compare(t, books, w.totals)
+	if r.Balanced || r.Kinds.Total() != 2 || r.Kinds[Foreign] != 1 || r.Kinds[Lost] != 1 || r.Source.Superseded != 1 || r.Raw.Rejected != 2 {
+		t.Errorf("kinds %v, source %+v, raw %+v", r.Kinds, r.Source, r.Raw)
+	}
+	w.warehouse[1].Values[0]++
+	if r := w.judge(t, t.TempDir()); r.Kinds[Different] != 1 {
+		t.Errorf("kinds %v of a reject that keeps another text", r.Kinds)
+	}
+	w.warehouse[1] = record(1, 2, 3, 11)
+	if r := w.judge(t, t.TempDir()); r.Kinds[RejectedButLoaded] != 1 {
+		t.Errorf("kinds %v of a row", r.Kinds)
+	}
+}
+
+func TestWrongSum(t *testing.T) {
+	t.Parallel()
+	w := sound()
+	books := w.books(t)
+	books.AddWrongSum(day, "covid_daily, "+strings.Repeat("x", 2*maxDetail))
+	r := compare(t, books, w.totals)
+	if r.Balanced || r.Kinds[WrongSum] != 1 || len(r.Differences) != 1 || r.Differences[0].Date != day.String() || len(r.Differences[0].Detail) > maxDetail+3 {
+		t.Errorf("balanced %v, %+v", r.Balanced, r.Differences)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/big"
 	"reflect"
+	"slices"
 	"testing"
 
 	"covidpipeline/internal/covid"
@@ -55,17 +56,52 @@ func has(m map[covid.Key]Entry, e Entry) bool { _, ok := m[e.Key]; return ok }
 
 func (m *model) same(e Entry) bool {
 	d := m.documents[e.Key]
-	return d.Version == e.Version && d.Values == e.Values
+	return !d.Foreign && d.Version == e.Version && d.Source == e.Source && d.Values == e.Values
+}
+
+func (m *model) sameValues(e Entry) bool {
+	d := m.documents[e.Key]
+	return !d.Foreign && d.Version == e.Version && d.Values == e.Values
 }
 
 func (m *model) sourceCounts() Source {
 	s := Source{Records: m.totals.Records, Quarantined: m.totals.Quarantined}
 	s.Live = count(m.source, func(e Entry) bool { return has(m.documents, e) && m.same(e) })
-	s.Superseded = count(m.source, func(e Entry) bool { return has(m.documents, e) && m.documents[e.Key].Version > e.Version })
-	s.Lost = count(m.source, func(e Entry) bool { return !has(m.documents, e) || m.documents[e.Key].Version < e.Version })
-	s.Different = int64(len(m.source)) - s.Live - s.Superseded - s.Lost
+	s.RetiredByOther = count(m.source, m.retiredByOther)
+	s.Superseded = count(m.source, m.superseded)
+	s.Lost = count(m.source, func(e Entry) bool {
+		d := m.documents[e.Key]
+		return !has(m.documents, e) || d.Foreign && m.newest(e) || !d.Foreign && d.Version < e.Version
+	})
+	s.Different = int64(len(m.source)) - s.Live - s.Superseded - s.Lost - s.RetiredByOther
 	s.Unaccounted = m.totals.Records - m.totals.Quarantined - int64(len(m.source))
 	return s
+}
+
+func (m *model) newest(e Entry) bool { return e.Version == m.newestOfSource[e.Key] }
+
+func (m *model) retiredByOther(e Entry) bool {
+	d := m.documents[e.Key]
+	return has(m.documents, e) && d.Retired && d.Source != e.Source && d.Version > e.Version && m.newest(e)
+}
+
+func (m *model) superseded(e Entry) bool {
+	d := m.documents[e.Key]
+	if d.Foreign {
+		return !m.newest(e)
+	}
+	return has(m.documents, e) && d.Version > e.Version && !m.retiredByOther(e)
+}
+
+// inPlace: the warehouse entry names its document's place, or a row an older one.
+func (m *model) inPlace(d, e Entry) bool {
+	if e.Version == d.Version && e.Source == d.Source {
+		return true
+	}
+	older := !e.Rejected && e.Registered && e.Version < d.Version
+	return older && (e.Origin != Current || slices.ContainsFunc(m.records[e.Key], func(r Entry) bool {
+		return r.Version == e.Version && r.Source == e.Source
+	}))
 }
 
 func (m *model) inSource(e Entry, atLeast bool) bool {
@@ -85,9 +121,9 @@ func (m *model) right(e Entry) bool {
 	case e.Retired:
 		return !isRow && !isReject
 	case e.Rejected:
-		return !isRow && isReject && reject.Values == e.Values
+		return !isRow && isReject && reject.Values == e.Values && m.inPlace(e, reject)
 	default:
-		return isRow && !isReject && row.Row == e.Row
+		return isRow && !isReject && row.Row == e.Row && m.inPlace(e, row)
 	}
 }
 
@@ -107,6 +143,17 @@ func (m *model) rawCounts() (Raw, Kinds) {
 		SoundButRejected: live(func(e Entry) bool {
 			return !e.Rejected && has(m.rejects, e) && !both(e)
 		}),
+		WrongPlace: live(func(e Entry) bool {
+			row, isRow := m.rows[e.Key]
+			reject, isReject := m.rejects[e.Key]
+			switch {
+			case isRow == isReject || isRow == e.Rejected:
+				return false
+			case isRow:
+				return row.Row == e.Row && !m.inPlace(e, row)
+			}
+			return reject.Values == e.Values && !m.inPlace(e, reject)
+		}),
 		NotInSource: live(func(e Entry) bool { return e.Origin == Current && !m.inSource(e, false) }),
 		LeftOver:    live(func(e Entry) bool { return e.Origin == Older && !m.inSource(e, true) }),
 	}
@@ -116,14 +163,14 @@ func (m *model) rawCounts() (Raw, Kinds) {
 		Rejected:  live(func(e Entry) bool { return e.Rejected && m.right(e) }),
 		Retired:   count(m.raw, func(e Entry) bool { return e.Retired && m.right(e) }),
 		Missing:   k[Missing],
-		Misplaced: k[InBoth] + k[RetiredButKept] + k[RejectedButLoaded] + k[SoundButRejected],
+		Misplaced: k[InBoth] + k[RetiredButKept] + k[RejectedButLoaded] + k[SoundButRejected] + k[WrongPlace],
 
 		NotInSource:           k[NotInSource],
 		LeftFromOlderReleases: k[LeftOver],
 		AwaitingRetirement: live(func(e Entry) bool {
 			return e.Origin == OlderUnfinished && !m.inSource(e, true)
 		}),
-		OfOtherSources: count(m.raw, func(e Entry) bool { return e.Origin == Other }),
+		OfOtherSources: count(m.raw, func(e Entry) bool { return e.Origin == Other && !e.Foreign }),
 	}
 	r.Different = r.Documents - r.Warehouse - r.Rejected - r.Retired - r.Missing - r.Misplaced
 	k[Different] = r.Different
@@ -170,8 +217,8 @@ func (m *model) shouldBeLive() []Entry {
 	var live []Entry
 	for _, e := range m.source {
 		switch {
-		case e.Version != m.newestOfSource[e.Key], has(m.documents, e) && m.documents[e.Key].Version > e.Version:
-		case has(m.documents, e) && m.same(e):
+		case !m.newest(e), has(m.documents, e) && !m.documents[e.Key].Foreign && m.documents[e.Key].Version > e.Version:
+		case has(m.documents, e) && m.sameValues(e):
 			live = append(live, m.documents[e.Key])
 		default:
 			live = append(live, e)
@@ -214,6 +261,7 @@ func drawEntry(t *rapid.T) Entry {
 			15: rapid.ByteRange(0, 2).Draw(t, "key")},
 		Version:  covid.NewVersion(rapid.Int64Range(1, 3).Draw(t, "release"), rapid.Int64Range(1, 3).Draw(t, "row")),
 		Values:   covid.Sum{rapid.Uint64Range(0, 1).Draw(t, "values"), 1 << 63},
+		Source:   rapid.Uint32Range(1, 2).Draw(t, "of"),
 		Rejected: rapid.Bool().Draw(t, "rejected"),
 		HasDate:  true,
 		Date:     day + covid.Date(rapid.Int32Range(0, 3).Draw(t, "date")),
@@ -259,10 +307,16 @@ func drawWorld(t *rapid.T) world {
 		e.Origin = Origin(rapid.IntRange(0, 3).Draw(t, "origin"))
 		if e.Retired = rapid.IntRange(0, 4).Draw(t, "retired") == 0; e.Retired {
 			e.Version = covid.NewVersion(e.Version.Release(), 0)
+		} else if rapid.IntRange(0, 5).Draw(t, "foreign") == 0 {
+			e = foreign(e)
 		}
 		w.raw = append(w.raw, e)
 		if rapid.IntRange(0, 3).Draw(t, "loaded") > 0 {
 			e.Retired, e.Origin = false, Other
+			if rapid.IntRange(0, 3).Draw(t, "older place") == 0 {
+				e = at(e.Version.Release(), rapid.Int64Range(1, 3).Draw(t, "kept row"), rapid.Bool().Draw(t, "read"), e)
+				e.Registered = rapid.IntRange(0, 3).Draw(t, "registered") > 0
+			}
 			w.warehouse = append(w.warehouse, e)
 		}
 	}
@@ -297,7 +351,7 @@ func TestEqualsModel(t *testing.T) {
 		m := newModel(w)
 		raw, kinds := m.rawCounts()
 		source, dates := m.sourceCounts(), m.dates()
-		kinds[Lost], kinds[DifferentFromSource] = source.Lost, source.Different
+		kinds[Lost], kinds[DifferentFromSource], kinds[RetiredByOther] = source.Lost, source.Different, source.RetiredByOther
 		for kind, n := range kinds {
 			if n == 0 {
 				delete(kinds, kind)

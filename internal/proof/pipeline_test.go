@@ -25,6 +25,7 @@ type pipeline struct {
 }
 
 func (p *pipeline) write(source int, e Entry) {
+	e.Source = uint32(source) + 1
 	if old, ok := p.index[e.Key]; ok && old.Version >= e.Version {
 		return
 	}
@@ -46,7 +47,7 @@ func (p *pipeline) ingest(t *rapid.T, source int, finished bool) {
 		if e.Date += covid.Date(e.Key[0] % 3); e.Values[0]%4 == 0 {
 			e = rejected(e)
 		}
-		n.entries = append(n.entries, e)
+		n.entries = append(n.entries, of(uint32(source)+1, e))
 	}
 	order := rapid.Permutation(n.entries).Draw(t, "order")
 	for _, e := range order {
@@ -94,8 +95,8 @@ func (p *pipeline) world(compared []int) world {
 	return w
 }
 
-// What a correct pipeline leaves is balanced, and nothing that happens to it
-// stays unnoticed.
+// What a correct pipeline leaves is balanced, but for records whose key another
+// source retired, and nothing that happens to it stays unnoticed.
 func TestPipeline(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -107,6 +108,9 @@ func TestPipeline(t *testing.T) {
 		compared := rapid.SampledFrom([][]int{{0}, {1}, {0, 1}}).Draw(rt, "compared")
 		w := p.world(compared)
 		r := w.judge(t, dir)
+		if n := r.Kinds[RetiredByOther]; n > 0 && n == r.Kinds.Total() && r.Dates.Different == 0 {
+			return
+		}
 		if !r.Balanced {
 			rt.Fatalf("a correct pipeline is not balanced: %+v", r)
 		}

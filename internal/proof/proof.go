@@ -6,6 +6,7 @@
 //
 // and that for each report date the live rows of the sides agree in number, sums
 // and content. What is not so is counted, and the first examples are named.
+// docs/proof.md says what it proves and what it does not.
 //
 // The three sides may come in any order and be of any size: their entries are
 // divided by key into temporary files and compared part by part, so that memory
@@ -26,21 +27,17 @@ import (
 type Books struct {
 	source, raw, warehouse *side
 
-	mu   sync.Mutex
-	lost []lostRow // the first broken rows that no quarantine holds
-	gone int64     // how many there are
-}
-
-type lostRow struct {
-	version covid.Version
-	reason  string
+	mu     sync.Mutex
+	lost   int64                 // broken records that no quarantine holds
+	faults Kinds                 // those and what else was added as a fault
+	found  map[Kind][]Difference // the first maxExamples of each kind
 }
 
 // New begins a comparison whose temporary files lie in dir (empty: the
-// system's folder for such files): about 70 bytes a record and side. The files
+// system's folder for such files): about 75 bytes a record and side. The files
 // have no names, so that a killed process leaves nothing behind.
 func New(dir string) (*Books, error) {
-	b := &Books{}
+	b := &Books{faults: Kinds{}, found: map[Kind][]Difference{}}
 	for _, s := range []struct {
 		side **side
 		name string
@@ -82,9 +79,29 @@ func (b *Books) AddWarehouse(e *Entry) error { return b.warehouse.add(e) }
 // that the quarantine does not hold either.
 func (b *Books) AddLost(v covid.Version, reason string) {
 	b.mu.Lock()
+	b.lost++
+	b.mu.Unlock()
+	b.addDifference(Difference{Kind: Lost, Release: v.Release(), Row: v.Row(),
+		Detail: "broken, and not in the quarantine (" + reason + "): run `starter ingest --new-release` for its source"})
+}
+
+// AddFault counts a difference that an entry of the raw index shows by itself. The
+// entry is added besides.
+func (b *Books) AddFault(kind Kind, e *Entry, detail string) {
+	b.addDifference(example(kind, e, detail))
+}
+
+// AddWrongSum counts a sum of the dashboards that is not that of the warehouse's
+// rows. The date is the first day of what it sums up.
+func (b *Books) AddWrongSum(date covid.Date, detail string) {
+	b.addDifference(Difference{Kind: WrongSum, Date: date.String(), Detail: shorten(detail)})
+}
+
+func (b *Books) addDifference(d Difference) {
+	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.gone++
-	if len(b.lost) < maxExamples {
-		b.lost = append(b.lost, lostRow{v, reason})
+	b.faults.add(d.Kind, 1)
+	if len(b.found[d.Kind]) < maxExamples {
+		b.found[d.Kind] = append(b.found[d.Kind], d)
 	}
 }

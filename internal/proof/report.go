@@ -2,6 +2,7 @@ package proof
 
 import (
 	"fmt"
+	"strings"
 )
 
 // maxExamples is the most differences that a report names, and the most dates
@@ -42,11 +43,31 @@ const (
 	Extra Kind = "extra"
 	// Twice: the raw index has the key more than once.
 	Twice Kind = "twice"
+	// Foreign: a document that is none of this pipeline, or that was changed past it.
+	Foreign Kind = "foreign"
+	// WrongID: the document's id is not the digest of its key values.
+	WrongID Kind = "wrong_id"
+	// UnknownSource: the document's source is not in the registry.
+	UnknownSource Kind = "unknown_source"
+	// UnknownRelease: the registry does not have a release that the document names,
+	// or has it as one of another source.
+	UnknownRelease Kind = "unknown_release"
+	// BeyondRelease: the document's row is behind what its release has read, or
+	// behind the end of the completed release.
+	BeyondRelease Kind = "beyond_release"
+	// RetiredByOther: another source retired the key of the newest record.
+	RetiredByOther Kind = "retired_by_other_source"
+	// WrongPlace: the source, release or row of a warehouse row or reject is neither
+	// its document's nor that of an older record of the same values.
+	WrongPlace Kind = "wrong_place"
+	// WrongSum: a sum of the dashboards is not that of the warehouse's rows.
+	WrongSum Kind = "wrong_sum"
 )
 
 // kinds is the order in which differences are told: from the source onwards.
-var kinds = []Kind{Lost, DifferentFromSource, NotInSource, LeftOver, Twice, Missing, Different,
-	RejectedButLoaded, SoundButRejected, RetiredButKept, InBoth, Extra}
+var kinds = []Kind{Lost, DifferentFromSource, RetiredByOther, NotInSource, LeftOver, Twice,
+	Foreign, WrongID, UnknownSource, UnknownRelease, BeyondRelease, Missing, Different,
+	RejectedButLoaded, SoundButRejected, RetiredButKept, InBoth, Extra, WrongPlace, WrongSum}
 
 // Kinds counts differences.
 type Kinds map[Kind]int64
@@ -87,8 +108,8 @@ type Report struct {
 }
 
 // Source says where the records of the sources compared are. Each is in one of
-// Live, Superseded, Quarantined, Lost and Different; Unaccounted is what is then
-// left of Records.
+// Live, Superseded, Quarantined, Lost, Different and RetiredByOther; Unaccounted is
+// what is then left of Records.
 type Source struct {
 	Records     int64 `json:"records"`
 	Live        int64 `json:"live"`
@@ -97,6 +118,8 @@ type Source struct {
 	Lost        int64 `json:"lost"`
 	Different   int64 `json:"different"`
 	Unaccounted int64 `json:"unaccounted"`
+	// RetiredByOther are the newest records of keys that another source retired.
+	RetiredByOther int64 `json:"retired_by_other_source,omitempty"`
 }
 
 // Raw says where the documents of the raw index are. Each is in one of
@@ -186,18 +209,29 @@ func (c *comparison) await(e *Entry) {
 }
 
 func example(kind Kind, e *Entry, detail string) Difference {
-	d := Difference{Kind: kind, ID: e.Key.ID(), Release: e.Version.Release(), Row: e.Version.Row(), Detail: detail}
+	d := Difference{Kind: kind, ID: e.Key.ID(), Release: e.Version.Release(), Row: e.Version.Row(), Detail: shorten(detail)}
 	if e.HasDate {
 		d.Date = e.Date.String()
 	}
 	return d
 }
 
+// maxDetail bounds a sentence, in bytes: it may quote ids and paths of any length.
+const maxDetail = 700
+
+// shorten cuts a sentence that quotes more than there is room for.
+func shorten(s string) string {
+	if len(s) <= maxDetail {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxDetail], "") + "..."
+}
+
 // finish draws the report's conclusions.
 func (c *comparison) finish() *Report {
 	r := &c.report
 	s := &r.Source
-	s.Unaccounted = s.Records - s.Live - s.Superseded - s.Quarantined - s.Lost - s.Different
+	s.Unaccounted = s.Records - s.Live - s.Superseded - s.Quarantined - s.Lost - s.Different - s.RetiredByOther
 	r.Dates = c.dates.report()
 	r.Differences = c.examples()
 	r.Identities = Identities{Source: s.identity(), Raw: r.Raw.identity()}
@@ -229,7 +263,8 @@ func (c *comparison) examples() []Difference {
 func (s *Source) identity() string {
 	return fmt.Sprintf("%d source records = %d live in the raw index + %d superseded + %d quarantined",
 		s.Records, s.Live, s.Superseded, s.Quarantined) +
-		wrong(s.Lost, "lost") + wrong(s.Different, "different") + wrong(s.Unaccounted, "unaccounted for")
+		wrong(s.Lost, "lost") + wrong(s.Different, "different") +
+		wrong(s.RetiredByOther, "retired by another source") + wrong(s.Unaccounted, "unaccounted for")
 }
 
 func (r *Raw) identity() string {

@@ -73,7 +73,7 @@ var day = func() covid.Date {
 
 // record is a sound record of key n with the given value.
 func record(n byte, release, row int64, value uint64) Entry {
-	return Entry{Key: covid.Key{n, 1, 2}, Version: covid.NewVersion(release, row), Values: covid.Sum{value, 1},
+	return Entry{Key: covid.Key{n, 1, 2}, Version: covid.NewVersion(release, row), Source: 1, Values: covid.Sum{value, 1},
 		Row: covid.Sum{value, 2}, Date: day, HasDate: true,
 		NewCases: covid.Count{N: int32(value), Known: true}, NewDeaths: covid.Count{N: -1, Known: value > 5}}
 }
@@ -86,6 +86,24 @@ func rejected(e Entry) Entry {
 
 func from(o Origin, e Entry) Entry { e.Origin = o; return e }
 
+func of(source uint32, e Entry) Entry { e.Source = source; return e }
+
+func foreign(e Entry) Entry {
+	e = rejected(e)
+	e.Foreign, e.Origin = true, Other
+	return e
+}
+
+// at is a warehouse entry at the place of another record; read reports that the
+// record there was read.
+func at(release, row int64, read bool, e Entry) Entry {
+	e.Version, e.Registered, e.Origin = covid.NewVersion(release, row), true, Other
+	if read {
+		e.Origin = Current
+	}
+	return e
+}
+
 func retired(release int64, e Entry) Entry {
 	e.Retired, e.Version = true, covid.NewVersion(release, 0)
 	return e
@@ -95,7 +113,7 @@ func retired(release int64, e Entry) Entry {
 // retired key and a document of another source.
 func sound() world {
 	return world{
-		totals: Totals{Records: 4, Quarantined: 1},
+		totals: Totals{Records: 4, Quarantined: 1, Sources: []string{"/data/a.csv", "/data/b.csv"}},
 		source: []Entry{record(1, 2, 1, 10), rejected(record(2, 2, 2, 20)), record(1, 2, 3, 11)},
 		raw: []Entry{
 			from(Current, record(1, 2, 3, 11)), from(Current, rejected(record(2, 2, 2, 20))),

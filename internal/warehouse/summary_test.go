@@ -41,6 +41,9 @@ func (m *model) compareSums(t tester, db *warehouse.DB) {
 		monthly[g] = s
 	}
 	compareSummary(t, db, "SELECT date::text, state, '', records, new_cases, known_cases, new_deaths, known_deaths FROM covid_daily", daily)
+	if made, wrong := wrongSums(t, db); made != m.summed || len(wrong) > 0 {
+		t.Errorf("made %t, want %t; wrong %q", made, m.summed, wrong)
+	}
 	compareSummary(t, db, "SELECT month::text, state, county, records, new_cases, known_cases, 0::bigint, 0::bigint FROM covid_monthly", monthly)
 }
 
