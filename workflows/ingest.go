@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"covidpipeline/activities"
@@ -88,6 +89,7 @@ func IngestWorkflow(ctx workflow.Context, in IngestInput) (IngestResult, error) 
 	}
 	for {
 		result, err := r.release(ctx)
+		err = endedBy(ctx, err)
 		if !r.startsAgain(err) {
 			r.ended(ctx, err)
 			return result, failed(err)
@@ -98,6 +100,20 @@ func IngestWorkflow(ctx workflow.Context, in IngestInput) (IngestResult, error) 
 			return IngestResult{}, err
 		}
 	}
+}
+
+// endedBy returns why a release ended, of its error. An attempt that fails after
+// the workflow was cancelled is not tried again, and its failure takes the place of
+// the cancellation, which is what ended the ingest all the same.
+func endedBy(ctx workflow.Context, err error) error {
+	var step *temporal.ActivityError
+	if ctx.Err() == nil || !errors.As(err, &step) || temporal.IsCanceledError(err) {
+		return err
+	}
+	if workflow.GetVersion(ctx, "cancelled-is-no-failure", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return err
+	}
+	return ctx.Err()
 }
 
 // ingestRun is one run of an ingest.
