@@ -38,11 +38,18 @@ type Awaited struct {
 // AwaitGrowth waits up to a minute until a source is no longer as it was seen. It
 // returns at once when the worker stops. It writes nothing, so any number of
 // attempts may run.
+//
+// An identity means something on one host. Where it differs already at the first
+// look, another host has planned, or the source was replaced: a plan is asked for at
+// the end of the wait, and not in a loop.
 func (a *Waits) AwaitGrowth(ctx context.Context, in AwaitInput) (Awaited, error) {
 	defer keepAlive(ctx, silent)()
 	seen := source.Info{Size: in.Size, Identity: in.Identity}
+	if info, err := a.Sources.Stat(in.Source); err == nil {
+		seen.Identity = info.Identity
+	}
 	changed := awaitChange(ctx, a.Sources, in.Source, seen, time.Now().Add(followWait))
-	return Awaited{Changed: changed}, classify(ctx.Err())
+	return Awaited{Changed: changed || seen.Identity != in.Identity}, classify(ctx.Err())
 }
 
 // awaitChange waits until a source has another size than seen, another identity or,

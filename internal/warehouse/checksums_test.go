@@ -62,7 +62,7 @@ func TestScratch(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(scratch.Close)
-	if _, err := scratch.StartGeneration(t.Context(), index, "uuid", 0, cursors(1)); err != nil {
+	if _, err := scratch.StartGeneration(t.Context(), warehouse.Beginning{RawIndex: index, IndexUUID: "uuid", Stamp: "first", Shards: cursors(1)}); err != nil {
 		t.Error(err)
 	}
 	if err := scratch.Tamper(t.Context(), "UPDATE etl_state SET rows = 7"); err != nil {
@@ -82,7 +82,7 @@ func TestScratch(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := scratch.StartGeneration(t.Context(), index, "uuid", 1, cursors(1)); err == nil {
+	if _, err := scratch.StartGeneration(t.Context(), warehouse.Beginning{RawIndex: index, IndexUUID: "uuid", Expected: 1, ExpectedStamp: "first", Stamp: "next", Shards: cursors(1)}); err == nil {
 		t.Error("the scratch schema is still there")
 	}
 }
