@@ -88,71 +88,79 @@ func classify(err error) error {
 }
 
 func errorType(err error) (kind string, retry bool) {
-	kind, retry = ErrTypeUnexpected, true
 	var fromSearch *search.Error
 	var fromWarehouse *warehouse.Error
 	var fromMetabase *metabase.Error
+	kind = typeIn(ofMetabase, err)
 	switch {
-	case errors.Is(err, errMetabaseSettings):
-		kind = ErrTypeMetabaseSettings
-	case errors.Is(err, errMetabaseDatabase):
-		kind = ErrTypeMetabaseDatabase
-	case errors.Is(err, errMetabaseStored):
-		kind = ErrTypeMetabaseStored
-	case errors.Is(err, errMetabaseCard):
-		kind = ErrTypeMetabaseCard
+	case kind != "":
 	case errors.As(err, &fromMetabase):
 		// A log-in that failed is not tried again: log-ins are throttled. What is
 		// gone is looked up and made again by a retry.
-		kind = ErrTypeMetabase + fromMetabase.Kind.String()
-		retry = fromMetabase.Kind != metabase.Denied && fromMetabase.Kind != metabase.Refused
-	case errors.As(err, &fromSearch):
+		return ErrTypeMetabase + fromMetabase.Kind.String(), fromMetabase.Kind != metabase.Denied && fromMetabase.Kind != metabase.Refused
+	case errors.As(err, &fromSearch) && fromSearch.Kind != search.IndexGone:
 		// A request that Elasticsearch refuses as such is refused the next time too.
-		kind = ErrTypeSearch + fromSearch.Kind.String()
-		if fromSearch.Kind == search.IndexGone {
-			kind = ErrTypeIndexGone
-		}
-		retry = fromSearch.Kind != search.Refused
-	case errors.Is(err, search.ErrIndexName):
-		kind = ErrTypeIndexName
-	case errors.Is(err, search.ErrConflict):
-		kind = ErrTypeRegistryChanged
-	case errors.Is(err, search.ErrTaken):
-		kind = ErrTypeReleaseTaken
-	case errors.Is(err, source.ErrNotHere):
-		kind = ErrTypeSourceNotHere
-	case errors.Is(err, source.ErrOutside):
-		kind = ErrTypeSourceOutside
-	case errors.Is(err, source.ErrNotAFile):
-		kind = ErrTypeSourceNotAFile
-	case errors.Is(err, source.ErrDenied):
-		kind = ErrTypeSourceDenied
-	case errors.Is(err, errSource), errors.Is(err, source.ErrUnread):
-		kind = ErrTypeSourceUnread
-	case errors.Is(err, csvfile.ErrChanged):
-		kind = ErrTypeSourceChanged
-	case errors.Is(err, csvfile.ErrHeader):
-		kind = ErrTypeSourceHeader
-	case errors.Is(err, csvfile.ErrNoHeader):
-		kind = ErrTypeSourceNotReady
-	case errors.Is(err, errTemporal):
-		kind = ErrTypeTemporal
-	case errors.Is(err, errProof):
-		kind = ErrTypeProof
-	case errors.Is(err, errCounts):
-		kind = ErrTypeCountsDisagree
-	case errors.Is(err, warehouse.ErrStageMissing):
-		kind = ErrTypeStageMissing
-	case errors.Is(err, warehouse.ErrOvertaken):
-		kind = ErrTypeOvertaken
-	case errors.Is(err, warehouse.ErrOtherIndex):
-		kind = ErrTypeOtherIndex
+		return ErrTypeSearch + fromSearch.Kind.String(), fromSearch.Kind != search.Refused
+	case fromSearch != nil:
+		kind = ErrTypeIndexGone
+	default:
+		kind = typeIn(others, err)
+	}
+	switch {
+	case kind != "":
 	case errors.As(err, &fromWarehouse): // after its own errors, and those of what it calls
 		kind = ErrTypeWarehouse
 	case errors.Is(err, context.DeadlineExceeded): // the attempt's own; mostly the server notices first
 		kind = ErrTypeTimeout
+	default:
+		kind = ErrTypeUnexpected
 	}
-	return kind, retry && !final[kind]
+	return kind, !final[kind]
+}
+
+// errorKind is an error of a package and the type that it means.
+type errorKind struct {
+	err  error
+	kind string
+}
+
+// typeIn returns the type of the first error of a list that err is, or "".
+func typeIn(kinds []errorKind, err error) string {
+	for _, k := range kinds {
+		if errors.Is(err, k.err) {
+			return k.kind
+		}
+	}
+	return ""
+}
+
+// ofMetabase are errors that say more than the *metabase.Error that they may wrap.
+var ofMetabase = []errorKind{
+	{errMetabaseSettings, ErrTypeMetabaseSettings},
+	{errMetabaseDatabase, ErrTypeMetabaseDatabase},
+	{errMetabaseStored, ErrTypeMetabaseStored},
+	{errMetabaseCard, ErrTypeMetabaseCard},
+}
+
+var others = []errorKind{
+	{search.ErrIndexName, ErrTypeIndexName},
+	{search.ErrConflict, ErrTypeRegistryChanged},
+	{search.ErrTaken, ErrTypeReleaseTaken},
+	{source.ErrNotHere, ErrTypeSourceNotHere},
+	{source.ErrOutside, ErrTypeSourceOutside},
+	{source.ErrNotAFile, ErrTypeSourceNotAFile},
+	{source.ErrDenied, ErrTypeSourceDenied},
+	{errSource, ErrTypeSourceUnread},
+	{source.ErrUnread, ErrTypeSourceUnread},
+	{csvfile.ErrChanged, ErrTypeSourceChanged},
+	{csvfile.ErrHeader, ErrTypeSourceHeader},
+	{csvfile.ErrNoHeader, ErrTypeSourceNotReady},
+	{errTemporal, ErrTypeTemporal},
+	{errProof, ErrTypeProof},
+	{errCounts, ErrTypeCountsDisagree},
+	{warehouse.ErrStageMissing, ErrTypeStageMissing},
+	{warehouse.ErrOvertaken, ErrTypeOvertaken},
+	{warehouse.ErrOtherIndex, ErrTypeOtherIndex},
 }
 
 var (

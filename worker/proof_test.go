@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,28 +18,8 @@ import (
 	"covidpipeline/internal/proof"
 	"covidpipeline/internal/search"
 	"covidpipeline/internal/temporalclient"
-	"covidpipeline/internal/testenv"
 	"covidpipeline/workflows"
 )
-
-// elasticsearch sends a request past the pipeline.
-func (p *pipeline) elasticsearch(method, path, body string) {
-	p.Helper()
-	req, err := http.NewRequest(method, testenv.Elasticsearch(p)+path, strings.NewReader(body))
-	if err != nil {
-		p.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		p.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode >= 300 || bytes.Contains(text, []byte(`"errors":true`)) {
-		p.Fatalf("%s %s: %v, %s: %.500s", method, path, err, res.Status, text)
-	}
-}
 
 // proofOf compares one source.
 func (p *pipeline) proofOf(path string) workflows.ReconcileResult {
@@ -78,8 +55,8 @@ func TestDocumentsThatDoNotBelongAreNamedAndRemoved(t *testing.T) {
 	p.etl()
 	p.reconcile()
 	retired := keyOf("Pima", "2020-03-01")
-	p.elasticsearch("POST", "/"+p.index+"/_update/"+retired, `{"doc":{"retired":1}}`)
-	p.elasticsearch("PUT", "/"+p.index+"/_doc/not-a-key", `{"release":1,"source":"elsewhere"}`)
+	p.elastic("POST", "/"+p.index+"/_update/"+retired, `{"doc":{"retired":1}}`)
+	p.elastic("PUT", "/"+p.index+"/_doc/not-a-key", `{"release":1,"source":"elsewhere"}`)
 	// The run loads everything, and notices that the totals are no longer the same.
 	var failed *temporal.ApplicationError
 	if err := p.startETL().Get(t.Context(), nil); !errors.As(err, &failed) || failed.Type() != activities.ErrTypeCountsDisagree {
@@ -97,7 +74,7 @@ func TestDocumentsThatDoNotBelongAreNamedAndRemoved(t *testing.T) {
 			t.Errorf("comparing %q: %s %+v", compared, r.Busy, r.Compared.Report.Differences)
 		}
 	}
-	p.elasticsearch("DELETE", "/"+p.index+"/_doc/not-a-key", "")
+	p.elastic("DELETE", "/"+p.index+"/_doc/not-a-key", "")
 	p.ingest(a, workflows.IngestOptions{NewRelease: true})
 	p.execute("UPDATE etl_state SET index_uuid = ''")
 	p.etl()
@@ -152,7 +129,7 @@ func TestAResultStaysSmallWithManySources(t *testing.T) {
 		}
 		fmt.Fprintf(&bulk, "{\"index\":{\"_id\":\"%d\"}}\n%s\n", n, text)
 	}
-	p.elasticsearch("POST", "/"+search.ReleasesIndex(p.index)+"/_bulk", bulk.String())
+	p.elastic("POST", "/"+search.ReleasesIndex(p.index)+"/_bulk", bulk.String())
 	r := p.proof()
 	encoded, err := json.Marshal(r)
 	if err != nil {

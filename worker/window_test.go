@@ -33,7 +33,7 @@ func (p *pipeline) elastic(method, path, body string) []byte {
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode > 299 {
+	if err != nil || res.StatusCode > 299 || bytes.Contains(answer, []byte(`"errors":true`)) {
 		p.Fatalf("%s %s: %s %.500s %v", method, path, res.Status, answer, err)
 	}
 	return answer
