@@ -16,8 +16,8 @@ import (
 )
 
 // group is what a row of a summary stands for: a day and a state, or a month, a
-// state and a county.
-type group struct{ day, state, county string }
+// place.
+type group struct{ day, country, state, county, fips string }
 
 // sums are a row of a summary.
 type sums struct{ records, cases, knownCases, deaths, knownDeaths int64 }
@@ -31,17 +31,19 @@ func (m *model) compareSums(t tester, db *warehouse.DB) {
 	}
 	daily, monthly := map[group]sums{}, map[group]sums{}
 	for _, r := range m.shown {
-		add(daily, group{day: r.Date.String(), state: r.State}, r)
-		if r.County != "" {
-			add(monthly, group{r.Date.String()[:7] + "-01", r.State, r.County}, r)
+		day := group{day: r.Date.String(), state: r.State}
+		if r.State != "" {
+			day.country = r.Country
 		}
+		add(daily, day, r)
+		add(monthly, group{r.Date.String()[:7] + "-01", r.Country, r.State, r.County, r.FIPS}, r)
 	}
 	for g, s := range monthly {
 		s.deaths, s.knownDeaths = 0, 0
 		monthly[g] = s
 	}
-	compareSummary(t, db, "SELECT date::text, state, '', records, new_cases, known_cases, new_deaths, known_deaths FROM covid_daily", daily)
-	compareSummary(t, db, "SELECT month::text, state, county, records, new_cases, known_cases, 0::bigint, 0::bigint FROM covid_monthly", monthly)
+	compareSummary(t, db, "SELECT date::text, country, state, '', '', records, new_cases, known_cases, new_deaths, known_deaths FROM covid_daily", daily)
+	compareSummary(t, db, "SELECT month::text, country, state, county, fips, records, new_cases, known_cases, 0::bigint, 0::bigint FROM covid_monthly", monthly)
 }
 
 func sum(t tester, db *warehouse.DB, generation int) {
@@ -71,12 +73,12 @@ func compareSummary(t tester, db *warehouse.DB, sql string, want map[group]sums)
 	}
 	got := map[group]sums{}
 	for _, r := range rows {
-		state, _ := r[1].(string)
-		g := group{r[0].(string), state, r[2].(string)}
+		text := func(i int) string { s, _ := r[i].(string); return s }
+		g := group{text(0), text(1), text(2), text(3), text(4)}
 		if _, twice := got[g]; twice {
 			t.Fatalf("%+v is there twice", g)
 		}
-		got[g] = sums{r[3].(int64), r[4].(int64), r[5].(int64), r[6].(int64), r[7].(int64)}
+		got[g] = sums{r[5].(int64), r[6].(int64), r[7].(int64), r[8].(int64), r[9].(int64)}
 	}
 	if !maps.Equal(got, want) {
 		t.Fatalf("%s\n%+v\nwant\n%+v", sql, got, want)
@@ -86,13 +88,18 @@ func compareSummary(t tester, db *warehouse.DB, sql string, want map[group]sums)
 // differences counts the rows of the summaries that are not the sums of the
 // table, and the sums that are no row.
 const differences = `WITH daily AS (
-	SELECT date, state, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases, count(new_cases) AS known_cases,
-		coalesce(sum(new_deaths), 0) AS new_deaths, count(new_deaths) AS known_deaths FROM covid_cases GROUP BY date, state
+	SELECT date, state, CASE WHEN state IS NOT NULL THEN country END AS country, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases,
+		count(new_cases) AS known_cases, coalesce(sum(new_deaths), 0) AS new_deaths, count(new_deaths) AS known_deaths
+	FROM covid_cases GROUP BY 1, 2, 3
 ), monthly AS (
-	SELECT date_trunc('month', date::timestamp)::date AS month, state, county, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases,
-		count(new_cases) AS known_cases FROM covid_cases WHERE county IS NOT NULL GROUP BY 1, state, county
-) SELECT (SELECT count(*) FROM ((TABLE daily EXCEPT ALL TABLE covid_daily) UNION ALL (TABLE covid_daily EXCEPT ALL TABLE daily)) d)
-	+ (SELECT count(*) FROM ((TABLE monthly EXCEPT ALL TABLE covid_monthly) UNION ALL (TABLE covid_monthly EXCEPT ALL TABLE monthly)) m)`
+	SELECT date_trunc('month', date::timestamp)::date AS month, country, state, county, fips, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases,
+		count(new_cases) AS known_cases FROM covid_cases GROUP BY 1, 2, 3, 4, 5
+), kept_daily AS (SELECT date, state, country, records, new_cases, known_cases, new_deaths, known_deaths FROM covid_daily),
+kept_monthly AS (SELECT month, country, state, county, fips, records, new_cases, known_cases FROM covid_monthly)
+SELECT (SELECT count(*) FROM ((TABLE daily EXCEPT ALL TABLE kept_daily) UNION ALL (TABLE kept_daily EXCEPT ALL TABLE daily)) d)
+	+ (SELECT count(*) FROM ((TABLE monthly EXCEPT ALL TABLE kept_monthly) UNION ALL (TABLE kept_monthly EXCEPT ALL TABLE monthly)) m)
+	+ (SELECT count(*) FROM ((SELECT * FROM covid_daily_now() EXCEPT ALL TABLE covid_daily) UNION ALL (TABLE covid_daily EXCEPT ALL SELECT * FROM covid_daily_now())) d)
+	+ (SELECT count(*) FROM ((SELECT * FROM covid_monthly_now() EXCEPT ALL TABLE covid_monthly) UNION ALL (TABLE covid_monthly EXCEPT ALL SELECT * FROM covid_monthly_now())) m)`
 
 // Shards that load the same days, states and counties at once neither wait for
 // each other for ever nor lose a sum.
@@ -231,7 +238,7 @@ func TestSumsOfAnOlderWarehouse(t *testing.T) {
 		t.Fatal("the sums are there")
 	}
 	var ups []string
-	for _, name := range []string{"00004_days.sql", "00003_summaries.sql"} {
+	for _, name := range []string{"00006_places.sql", "00004_days.sql", "00003_summaries.sql"} {
 		migration, err := os.ReadFile("migrations/" + name)
 		if err != nil {
 			t.Fatal(err)
