@@ -103,8 +103,8 @@ WITH days AS MATERIALIZED (
 		AND l.county = p.county AND coalesce(l.fips, '') = coalesce(p.fips, '')
 	GROUP BY p.land, p.state, p.county_code, p.county_name
 	HAVING sum(p.records) > 0
-), labelled AS (
-	SELECT county, CASE WHEN state IN (SELECT covid_shared_states()) THEN state || ' (' || country || ')' ELSE state END AS state, new_cases
+), labelled AS MATERIALIZED (
+	SELECT county, CASE WHEN state IN (SELECT * FROM covid_shared_states()) THEN state || ' (' || country || ')' ELSE state END AS state, new_cases
 	FROM counties
 )
 SELECT county, state, new_cases

@@ -4,15 +4,15 @@
 -- each of their rows stands for at least one record. A state whose name several
 -- countries have names its country.
 WITH newest AS (
-	SELECT date, state, sum(records) OVER (ORDER BY date DESC, state COLLATE "C") - records AS before
+	SELECT date, state, sum(sum(records)) OVER (ORDER BY date DESC, state COLLATE "C") - sum(records) AS before
 	FROM (
-		SELECT date, state, sum(records) AS records
+		SELECT date, state, records
 		FROM covid_daily
 		WHERE true [[AND {{state}}]] [[AND {{date}}]]
-		GROUP BY date, state
 		ORDER BY date DESC, state COLLATE "C"
 		LIMIT 2000
 	) AS days
+	GROUP BY date, state
 ), listed AS (
 	SELECT c.*
 	FROM newest AS n
@@ -25,7 +25,7 @@ WITH newest AS (
 	ORDER BY c.date DESC, c.state COLLATE "C", c.county COLLATE "C", c.country COLLATE "C", c.fips COLLATE "C", c.key
 	LIMIT 2000
 )
-SELECT c.date, CASE WHEN c.state IN (SELECT covid_shared_states()) THEN c.state || ' (' || c.country || ')' ELSE c.state END AS state,
+SELECT c.date, CASE WHEN c.state IN (SELECT * FROM covid_shared_states()) THEN c.state || ' (' || c.country || ')' ELSE c.state END AS state,
 	c.county, c.new_cases, c.new_deaths
 FROM listed AS c
 ORDER BY c.date DESC, c.state COLLATE "C", c.county COLLATE "C", c.country COLLATE "C", c.fips COLLATE "C", c.key
