@@ -136,11 +136,21 @@ CREATE FUNCTION covid_find_repeats() RETURNS void LANGUAGE sql SET search_path F
 	LOCK TABLE covid_repeats IN SHARE ROW EXCLUSIVE MODE;
 	DELETE FROM covid_repeats;
 	INSERT INTO covid_repeats
-	WITH several AS MATERIALIZED (
-		SELECT month, state, covid_fold(country) AS land, covid_fold(county) AS name
-		FROM covid_monthly
-		GROUP BY month, state, land, name
-		HAVING min(coalesce(fips, '') COLLATE "C") <> max(coalesce(fips, '') COLLATE "C")
+	WITH spelled AS MATERIALIZED (
+		SELECT *, covid_fold(country) AS land, covid_fold(county) AS name
+		FROM (SELECT country, state, county, fips FROM covid_monthly GROUP BY country, state, county, fips) AS places
+	), suspect AS MATERIALIZED (
+		SELECT DISTINCT s.country, s.state, s.county, s.land, s.name
+		FROM spelled AS s JOIN (
+			SELECT land, state, name FROM spelled GROUP BY land, state, name
+			HAVING min(coalesce(fips, '') COLLATE "C") <> max(coalesce(fips, '') COLLATE "C")
+		) AS g ON g.land = s.land AND coalesce(g.state, '') = coalesce(s.state, '') AND coalesce(g.name, '') = coalesce(s.name, '')
+	), several AS MATERIALIZED (
+		SELECT m.month, m.state, s.land, s.name
+		FROM covid_monthly AS m JOIN suspect AS s
+			ON s.country = m.country AND coalesce(s.state, '') = coalesce(m.state, '') AND coalesce(s.county, '') = coalesce(m.county, '')
+		GROUP BY m.month, m.state, s.land, s.name
+		HAVING min(coalesce(m.fips, '') COLLATE "C") <> max(coalesce(m.fips, '') COLLATE "C")
 	), looked_at AS MATERIALIZED (
 		SELECT date, state FROM covid_daily
 		WHERE (date_trunc('month', date::timestamp)::date, coalesce(state, '')) IN (SELECT month, coalesce(state, '') FROM several)
