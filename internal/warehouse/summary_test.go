@@ -227,18 +227,14 @@ func noise(seed uint64) string {
 	return string(b)
 }
 
-// A warehouse of the version before, with rows, gets the sums of its rows.
-func TestSumsOfAnOlderWarehouse(t *testing.T) {
-	t.Parallel()
-	db, url := started(t, 1)
-	sum(t, db, 1)
-	load(t, db, window(-1, 5, windowRows(0)[:500]...))
-	execute(t, url, "TRUNCATE covid_daily, covid_monthly")
-	if n := value[int64](t, url, differences); n == 0 {
-		t.Fatal("the sums are there")
-	}
-	var ups []string
-	for _, name := range []string{"00006_places.sql", "00004_days.sql", "00003_summaries.sql"} {
+// sumMigrations are the migrations that make the sums, the newest first.
+var sumMigrations = []string{"00006_places.sql", "00004_days.sql", "00003_summaries.sql"}
+
+// down takes the newest of the migrations of the sums back, and returns what makes
+// them again, in its order.
+func down(t *testing.T, url string, newest int) (ups []string) {
+	t.Helper()
+	for _, name := range sumMigrations[:newest] {
 		migration, err := os.ReadFile("migrations/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -247,20 +243,75 @@ func TestSumsOfAnOlderWarehouse(t *testing.T) {
 		execute(t, url, down)
 		ups = append([]string{up}, ups...)
 	}
-	for _, up := range ups {
-		execute(t, url, up)
+	return ups
+}
+
+// A warehouse of any version before, with rows, gets the sums of its rows.
+func TestSumsOfAnOlderWarehouse(t *testing.T) {
+	t.Parallel()
+	db, url := started(t, 1)
+	sum(t, db, 1)
+	rows := windowRows(0)[:500]
+	for i := range 40 { // of two countries, without a county, without a state, a day twice
+		r := &rows[i]
+		r.Date = rows[i%10].Date
+		switch i / 10 {
+		case 1:
+			r.Country = "Mexico"
+		case 2:
+			r.County, r.FIPS = "", ""
+		case 3:
+			r.County, r.State, r.FIPS, r.Country = "", "", "", "Peru"
+		}
 	}
+	rows[0].FIPS, rows[40].FIPS, rows[40].Date, rows[40].County = "", "00000", rows[0].Date, rows[0].County
+	load(t, db, window(-1, 5, rows...))
+	const repeated = "SELECT coalesce(sum(days), 0)::bigint FROM covid_repeats"
+	if n := value[int64](t, url, repeated); n != 0 {
+		t.Errorf("%d days stand more than once before the end of a run", n)
+	}
+	for newest := 1; newest <= len(sumMigrations); newest++ {
+		for _, up := range down(t, url, newest) {
+			execute(t, url, up)
+		}
+		if n := value[int64](t, url, differences); n != 0 {
+			t.Errorf("%d sums differ from the rows", n)
+		}
+		if n := value[int64](t, url, repeated); n != 1 {
+			t.Errorf("%d days stand more than once", n)
+		}
+		if !value[bool](t, url, "SELECT summed FROM etl_state") {
+			t.Error("the loads after it would not keep the sums")
+		}
+		if !value[bool](t, url, hasIndex) {
+			t.Error("the index of days is not there")
+		}
+	}
+	rows[3].NewCases.N++
+	load(t, db, window(5, 6, rows[3]))
 	if n := value[int64](t, url, differences); n != 0 {
-		t.Errorf("%d sums differ from the rows", n)
-	}
-	if !value[bool](t, url, "SELECT summed FROM etl_state") {
-		t.Error("the loads after it would not keep the sums")
-	}
-	if !value[bool](t, url, hasIndex) {
-		t.Error("the index of days is not there")
+		t.Errorf("a load after it leaves %d sums that differ from the rows", n)
 	}
 	execute(t, url, "TRUNCATE covid_cases")
-	if n := value[int64](t, url, "SELECT count(*) FROM covid_daily") + value[int64](t, url, "SELECT count(*) FROM covid_monthly"); n != 0 {
+	if n := value[int64](t, url, "SELECT count(*) FROM covid_daily") + value[int64](t, url, "SELECT count(*) FROM covid_monthly") + value[int64](t, url, repeated); n != 0 {
 		t.Errorf("an emptied table has %d sums", n)
+	}
+}
+
+// A warehouse whose first load has not ended keeps no sums after the migration
+// either, and gets them at the end of that load.
+func TestMigrationWithinTheFirstLoad(t *testing.T) {
+	t.Parallel()
+	db, url := started(t, 1)
+	load(t, db, window(-1, 5, windowRows(0)[:50]...))
+	for _, up := range down(t, url, 1) {
+		execute(t, url, up)
+	}
+	if value[bool](t, url, "SELECT summed FROM etl_state") || value[int64](t, url, "SELECT count(*) FROM covid_daily") != 0 {
+		t.Error("the migration made the sums")
+	}
+	sum(t, db, 1)
+	if n := value[int64](t, url, differences); n != 0 {
+		t.Errorf("%d sums differ from the rows", n)
 	}
 }
