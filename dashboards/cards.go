@@ -27,6 +27,8 @@ var (
 	qualityByState string
 	//go:embed rejects_by_reason.sql
 	rejectsByReason string
+	//go:embed repeated_days.sql
+	repeatedDays string
 	//go:embed freshness.sql
 	freshness string
 	//go:embed etl_runs.sql
@@ -67,7 +69,7 @@ func overviewCards() []Card {
 		{
 			Name:        "cases_by_county",
 			Title:       "Total cases per county",
-			Description: "The sum of new cases of the nine largest counties and of all others. Records that name no county are not in it; \"Unknown\" is one in the source.",
+			Description: "The sum of new cases of the nine largest counties and of all others, a county by its FIPS, under its newest name. Records that name no county are not in it; \"Unknown\" is one in the source.",
 			SQL:         "WITH counties AS (\n" + casesByCounty + ")\n" + topCounties,
 			Columns:     []Column{{"county", "County", Text}, {"new_cases", "Cases", Count}},
 			Chart:       Donut,
@@ -81,7 +83,7 @@ func overviewCards() []Card {
 		{
 			Name:        "deaths_by_state",
 			Title:       "Total deaths per state",
-			Description: "The sum of new deaths of each state. Records that name no state are not in it.",
+			Description: "The sum of new deaths of each state, with its country where several have one of that name. Records that name no state are not in it.",
 			SQL:         deathsByState,
 			Columns:     []Column{{"state", "State", Text}, {"new_deaths", "Deaths", Count}},
 			Chart:       Bars,
@@ -137,6 +139,10 @@ func trendCards() []Card {
 // has no state and no report date.
 const ofThePipeline = "No filter acts on it: it shows the pipeline as a whole."
 
+// ofTheLastRun is why no filter acts on what the end of a run finds in the whole
+// warehouse.
+const ofTheLastRun = "No filter acts on it: the end of each run finds it in the whole warehouse."
+
 func qualityCards() []Card {
 	return []Card{
 		{
@@ -180,6 +186,17 @@ func qualityCards() []Card {
 			Chart:      Table,
 			Unfiltered: ofThePipeline,
 			Tab:        Quality, Column: 0, Row: 13, Width: GridColumns, Height: 8,
+		},
+		{
+			Name:        "repeated_days",
+			Title:       "Days that count more than once",
+			Description: "Places of which some day stands more than once, each time with another FIPS or without one: in every sum such a day counts more than once. " + ofTheLastRun,
+			SQL:         repeatedDays,
+			Columns: []Column{{"county", "County", Text}, {"state", "State", Text}, {"country", "Country", Text}, {"fips", "FIPS", Text},
+				{"days", "Days", Count}, {"first_day", "First day", Day}, {"last_day", "Last day", Day}},
+			Chart:      Table,
+			Unfiltered: ofTheLastRun,
+			Tab:        Quality, Column: 0, Row: 21, Width: GridColumns, Height: 6,
 		},
 	}
 }

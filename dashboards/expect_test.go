@@ -2,9 +2,12 @@ package dashboards_test
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"covidpipeline/dashboards"
@@ -13,6 +16,7 @@ import (
 // world is the records as the filters leave them.
 type world struct {
 	all    []record
+	shared map[string]bool // names of states that several countries have
 	choice dashboards.Choice
 }
 
@@ -24,8 +28,8 @@ func (w world) card(name string) func() []string {
 		"latest_record":    w.latest,
 		"overview":         w.overview,
 		"cases_by_county":  w.slices,
-		"deaths_by_state":  func() []string { return byState(w.chosen(), deaths) },
-		"cases_by_state":   func() []string { return byState(w.chosen(), cases) },
+		"deaths_by_state":  func() []string { return w.byState(deaths) },
+		"cases_by_state":   func() []string { return w.byState(cases) },
 		"cases_by_day":     w.byDay,
 		"quality_by_state": w.quality,
 	}[name]
@@ -61,13 +65,13 @@ func (w world) latest() []string {
 
 func (w world) overview() []string {
 	return w.newest(func(r record) string {
-		return line(r.date.Format(time.DateOnly), known(r.state), known(r.county), value(r.newCases), value(r.newDeaths))
+		return line(r.date.Format(time.DateOnly), known(w.shownState(r)), known(r.county), value(r.newCases), value(r.newDeaths))
 	})
 }
 
 func (w world) overviewWithCountries() []string {
 	return w.newest(func(r record) string {
-		return line(r.date.Format(time.DateOnly), r.country, known(r.state), known(r.county), value(r.newCases), value(r.newDeaths))
+		return line(r.date.Format(time.DateOnly), r.country, known(w.shownState(r)), known(r.county), value(r.newCases), value(r.newDeaths))
 	})
 }
 
@@ -111,12 +115,91 @@ func (w world) whole(c dashboards.Card) (n int64) {
 	return n
 }
 
-// place is a county, or with the county empty a state.
-type place struct{ county, state string }
+// place is a county as it is shown, or with the county empty a state. Of two places
+// that are shown alike each has another id.
+type place struct{ county, state, id string }
+
+// sharedStates are the names of states that several countries have.
+func sharedStates(all []record) map[string]bool {
+	first, shared := map[string]string{}, map[string]bool{}
+	for _, r := range all {
+		if _, ok := first[r.state]; !ok {
+			first[r.state] = r.country
+		}
+		if r.state != "" && !strings.EqualFold(first[r.state], r.country) {
+			shared[r.state] = true
+		}
+	}
+	return shared
+}
+
+// shownState is the state of a record as the cards show it.
+func (w world) shownState(r record) string {
+	if w.shared[r.state] {
+		return r.state + " (" + r.country + ")"
+	}
+	return r.state
+}
+
+// said is what a record says of its place.
+type said struct{ country, state, county, fips string }
+
+var fiveDigits = regexp.MustCompile(`^\d{5}$`)
+
+// countyOf returns the county of each of the things that records say of a place.
+func (w world) countyOf() map[said]place {
+	codes := map[said]map[string]bool{} // the FIPS of each folded name
+	code := func(s said) string {
+		if fiveDigits.MatchString(s.fips) && !strings.EqualFold(s.county, "unknown") {
+			return s.fips
+		}
+		return ""
+	}
+	folded := func(s said) said { return said{strings.ToLower(s.country), s.state, strings.ToLower(s.county), ""} }
+	type newest struct {
+		day  time.Time
+		name string
+	}
+	seen := map[said]record{}
+	for _, r := range w.all {
+		s := said{r.country, r.state, r.county, r.fips}
+		if last, ok := seen[s]; !ok || r.date.After(last.date) {
+			seen[s] = r
+		}
+		if c := code(s); c != "" {
+			if codes[folded(s)] == nil {
+				codes[folded(s)] = map[string]bool{}
+			}
+			codes[folded(s)][c] = true
+		}
+	}
+	ids, names := map[said]string{}, map[string]newest{}
+	for s, r := range seen {
+		c, id := code(s), folded(s)
+		if sole := codes[id]; c == "" && len(sole) == 1 {
+			c = slices.Collect(maps.Keys(sole))[0]
+		}
+		if c != "" {
+			id.county, id.fips = "", c
+		}
+		ids[s] = fmt.Sprintf("%q", id)
+		if n, ok := names[ids[s]]; !ok || r.date.After(n.day) || r.date.Equal(n.day) && s.county < n.name {
+			names[ids[s]] = newest{r.date, s.county}
+		}
+	}
+	places := map[said]place{}
+	for s, id := range ids {
+		places[s] = place{names[id].name, w.shownState(seen[s]), id}
+	}
+	return places
+}
 
 func (w world) countySums() []sum {
-	sums := sumsBy(w.chosen(), func(r record) (place, *int32) { return place{r.county, r.state}, r.newCases })
-	return slices.DeleteFunc(sums, func(s sum) bool { return s.county == "" })
+	places := w.countyOf()
+	named := slices.DeleteFunc(w.chosen(), func(r record) bool { return r.county == "" })
+	return sumsBy(named, func(r record) (place, *int32) {
+		return places[said{r.country, r.state, r.county, r.fips}], r.newCases
+	})
 }
 
 func (w world) counties() []string {
@@ -149,8 +232,8 @@ func (w world) slices() []string {
 	return lines
 }
 
-func byState(chosen []record, count func(record) *int32) []string {
-	sums := sumsBy(chosen, func(r record) (place, *int32) { return place{state: r.state}, count(r) })
+func (w world) byState(count func(record) *int32) []string {
+	sums := sumsBy(w.chosen(), func(r record) (place, *int32) { return place{state: w.shownState(r)}, count(r) })
 	var lines []string
 	for _, s := range sums {
 		if s.state != "" {
@@ -203,10 +286,10 @@ func (w world) quality() []string {
 	states := map[string]*quality{}
 	for _, r := range w.chosen() {
 		d := r.date.Format(time.DateOnly)
-		q := states[r.state]
+		q := states[w.shownState(r)]
 		if q == nil {
 			q = &quality{first: d, last: d}
-			states[r.state] = q
+			states[w.shownState(r)] = q
 		}
 		q.records++
 		q.first, q.last = min(q.first, d), max(q.last, d)

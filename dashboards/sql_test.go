@@ -51,6 +51,20 @@ func records() []record {
 		{country: "Namibia"},
 		{country: "eSwatini"},
 		{country: "Nowhere", county: "Without State"},
+		{country: "United States", state: "Missouri", county: "St. Louis city", fips: "29510"},
+		{country: "United States", state: "Missouri", county: "St. Louis City", fips: "29510"},
+		{country: "United States", state: "Missouri", county: "St. Louis", fips: "29189"},
+		{country: "United States", state: "Missouri", county: "joplin"},
+		{country: "United States", state: "Missouri", county: "Joplin", fips: "29997"},
+		{country: "United States", state: "Ohio", county: "unknown", fips: "39999"},
+		{country: "United States", state: "Alaska", county: "Lake and Peninsula", fips: "02164"},
+		{country: "United States", state: "Alaska", county: "Lake and Peninsula", fips: "02997"},
+		{country: "United States", state: "Alaska", county: "Lake And Peninsula"},
+		{country: "United States", state: "Alaska", county: "Elsewhere", fips: "39167"}, // a FIPS of Ohio
+		{country: "Brazil", state: "Amazonas"},
+		{country: "Peru", state: "Amazonas", county: "Lima"},
+		{country: "Colombia", state: "Amazonas", county: "Lima"},
+		{country: "Colombia", state: "Amazonas", county: "Lima", fips: "123"},
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	count := func() *int32 {
@@ -92,7 +106,7 @@ func insert(t *testing.T, url string, all []record) {
 		return &s
 	}
 	// The order of the cards must not hang on a database's collation.
-	for _, column := range []string{"cases.country", "cases.state", "cases.county", "cases.fips", "daily.state", "monthly.state", "monthly.county"} {
+	for _, column := range []string{"cases.country", "cases.state", "cases.county", "cases.fips", "daily.country", "daily.state", "monthly.country", "monthly.state", "monthly.county"} {
 		table, column, _ := strings.Cut(column, ".")
 		if _, err := conn.Exec(t.Context(), "ALTER TABLE covid_"+table+" ALTER "+column+` TYPE text COLLATE "und-x-icu"`); err != nil {
 			t.Fatal(err)
@@ -169,6 +183,7 @@ func choices() map[string]dashboards.Choice {
 		"a state, none":  {States: []string{"New Mexico"}, NoState: true, Since: day(2022, 4, 3), Till: day(2022, 4, 17)},
 		"unknown counts": {States: []string{"Puerto Rico"}},
 		"nothing":        {States: []string{"Atlantis"}},
+		"several":        {States: []string{"Amazonas", "Missouri"}, Since: day(2022, 4, 3), Till: day(2022, 4, 30)},
 		"a month":        {Since: day(2022, 4, 1), Till: day(2022, 4, 30)},
 		"over months":    {Since: day(2022, 3, 30), Till: day(2022, 5, 1)},
 		"some days":      {Since: day(2022, 4, 3), Till: day(2022, 4, 17)},
@@ -189,7 +204,7 @@ func TestCards(t *testing.T) {
 	all := records()
 	insert(t, url, all)
 	for name, choice := range choices() {
-		w := world{all: all, choice: choice}
+		w := world{all: all, shared: sharedStates(all), choice: choice}
 		for _, c := range dashboards.Cards() {
 			want := w.card(c.Name)
 			if want == nil {

@@ -16,7 +16,8 @@ type Rules struct {
 // first cases were found, and room for clocks and time zones at the other end.
 var DefaultRules = Rules{Earliest: 18231, DaysAhead: 2} // 2019-12-01
 
-// Clean makes the row of a raw document. A document that the warehouse cannot
+// Clean makes the row of a raw document. A FIPS of the United States that has lost
+// its leading zero gets it back, as in the key. A document that the warehouse cannot
 // take gives a reject reason in place of the row, one sentence that names the
 // first column at fault and its value; the reason is "" for a row.
 func (r Rules) Clean(d *Document) (Row, string) {
@@ -44,6 +45,9 @@ func (r Rules) Clean(d *Document) (Row, string) {
 	}
 	if row.Country == "" {
 		return Row{}, Columns[FieldCountry] + " is blank"
+	}
+	if shortFIPS(row.FIPS) && inUnitedStates([]byte(row.Alpha3), []byte(row.Alpha2), []byte(row.Country)) {
+		row.FIPS = "0" + row.FIPS
 	}
 	if row.State, reason = cleanName(row.State, FieldState); reason != "" {
 		return Row{}, reason

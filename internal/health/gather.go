@@ -179,11 +179,12 @@ func (g *gatherer) postgresql(ctx context.Context) {
 	defer cancel()
 	s := g.s
 	who := g.Warehouse.Address()
-	var serverErr, runsErr, rejectsErr error
+	var serverErr, runsErr, rejectsErr, repeatsErr error
 	together(
 		func() { s.PostgreSQL.Server, serverErr = g.Warehouse.Server(ctx) },
 		func() { g.table, runsErr = g.Warehouse.RecentRuns(ctx, recentRuns) },
 		func() { g.cursor, g.found, g.cursorErr = g.Warehouse.State(ctx, g.Index) },
+		func() { s.Repeats.Repeats, repeatsErr = g.Warehouse.Repeats(ctx) },
 		func() {
 			var top []warehouse.ReasonCount
 			s.Rejects.Count, top, rejectsErr = g.Warehouse.RejectReasons(ctx, topReasons)
@@ -193,9 +194,9 @@ func (g *gatherer) postgresql(ctx context.Context) {
 		},
 	)
 	s.PostgreSQL.Error = say(serverErr, who)
-	s.ETL.TableError, s.Rejects.Error = say(runsErr, who), say(rejectsErr, who)
+	s.ETL.TableError, s.Rejects.Error, s.Repeats.Error = say(runsErr, who), say(rejectsErr, who), say(repeatsErr, who)
 	if serverErr != nil {
-		notAsked("PostgreSQL", &s.ETL.TableError, &s.Rejects.Error)
+		notAsked("PostgreSQL", &s.ETL.TableError, &s.Rejects.Error, &s.Repeats.Error)
 	}
 }
 

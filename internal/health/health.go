@@ -26,6 +26,7 @@ type Status struct {
 	Releases      Releases      `json:"releases"`
 	Quarantine    Refused       `json:"quarantine"`
 	Rejects       Refused       `json:"rejects"`
+	Repeats       Repeats       `json:"repeats"`
 	Proof         Proof         `json:"proof"`
 	Dashboard     Dashboard     `json:"dashboard"`
 }

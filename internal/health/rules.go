@@ -56,6 +56,7 @@ func (s Status) judge() *judge {
 	j.releases()
 	j.proof()
 	j.dashboard()
+	j.repeats()
 	j.unread()
 	return j
 }
@@ -360,6 +361,7 @@ func (j *judge) unread() {
 	part(es, "the quarantine", j.Quarantine.Error)
 	part(pg, "the run table", j.ETL.TableError)
 	part(pg, "the rejects", j.Rejects.Error)
+	part(pg, "the days that count more than once", j.Repeats.Error)
 	part(es+pg, "the lag", j.Lag.Error)
 	part(j.Temporal.Error, "the workers of the task queue", j.Workers.Error)
 	part(j.Temporal.Error, "the schedule", j.Schedule.Error)
@@ -368,32 +370,4 @@ func (j *judge) unread() {
 	part(j.Temporal.Error, "the newest proof", j.Proof.Error)
 	part(j.Temporal.Error, "the provisioning of the dashboard", j.Dashboard.Error)
 	part(j.Temporal.Error, "the search attributes", j.Temporal.AttributesError)
-}
-
-// ago gives how long ago a time was, as "40 s", "12 min", "3 h" or "5 days".
-func (s Status) ago(t time.Time) string { return Span(s.CheckedAt.Sub(t)) }
-
-// Span gives a length of time roughly, as "40 s", "12 min", "3 h" or "5 days".
-func Span(d time.Duration) string {
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d s", max(0, int(d.Seconds())))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int(d.Hours()))
-	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
-}
-
-// Size gives bytes as MiB, GiB or TiB.
-func Size(bytes int64) string {
-	value, unit := float64(bytes)/(1<<20), "MiB"
-	for _, next := range []string{"GiB", "TiB"} {
-		if value < 1024 {
-			break
-		}
-		value, unit = value/1024, next
-	}
-	return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0") + " " + unit
 }

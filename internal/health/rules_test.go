@@ -98,6 +98,10 @@ func TestRules(t *testing.T) {
 		{"a proof that balanced", func(s *Status) { s.Proof = Proof{State: Balanced} }, "", "", ""},
 		{"a proof that found differences", func(s *Status) { s.Proof = Proof{State: Unbalanced} }, "unbalanced", "", "not accounted for"},
 		{"a proof that cannot be read", func(s *Status) { s.Proof = Proof{Error: "no"} }, "unread", "", "the newest proof"},
+		{"days that count more than once", func(s *Status) {
+			s.Repeats.Repeats = warehouse.Repeats{Places: 2, Days: 31, Example: "Autauga, Alabama, United States (FIPS 01001, none)"}
+		}, "", "repeated-days", "31 days of 2 places stand more than once, with another FIPS or without one, and count more than once in every sum: first Autauga"},
+		{"repeated days that cannot be read", func(s *Status) { s.Repeats.Error = "no" }, "unread", "", "the days that count more than once"},
 		{"a dashboard provisioned", func(s *Status) { s.Dashboard = Dashboard{State: Completed} }, "", "", ""},
 		{"a provisioning that somebody stopped", func(s *Status) { s.Dashboard = Dashboard{State: Terminated} }, "", "", ""},
 		{"a provisioning that failed", func(s *Status) { s.Dashboard = Dashboard{State: Failed, Failure: "no such user"} }, "dashboard-failed", "", "no such user"},

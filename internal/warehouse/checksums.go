@@ -12,23 +12,28 @@ import (
 
 // WrongSum is a sum of the dashboards that is not that of the rows.
 type WrongSum struct {
-	Table         string     // covid_daily or covid_monthly
-	Date          covid.Date // the day, or the first day of the month
-	State, County *string
+	Table                        string     // covid_daily or covid_monthly
+	Date                         covid.Date // the day, or the first day of the month
+	Country, State, County, FIPS *string
 	// Stored is what the table holds, Counted what the rows make; NewDeaths and
 	// KnownDeaths are 0 in covid_monthly, which has none.
 	Stored, Counted Sums
 }
 
-// Sums are the sums of a day and state, or of a month, state and county.
+// Sums are the sums of a day, country and state, or of a month and place.
 type Sums struct{ Records, NewCases, KnownCases, NewDeaths, KnownDeaths int64 }
 
 // String names the sum and what is wrong with it.
 func (w *WrongSum) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s of %s, state %s", w.Table, w.Date, quoted(w.State))
-	if w.County != nil {
-		b.WriteString(", county " + quoted(w.County))
+	fmt.Fprintf(&b, "%s of %s", w.Table, w.Date)
+	for _, part := range [...]struct {
+		name  string
+		value *string
+	}{{"country", w.Country}, {"state", w.State}, {"county", w.County}, {"FIPS", w.FIPS}} {
+		if part.value != nil {
+			fmt.Fprintf(&b, ", %s %q", part.name, *part.value)
+		}
 	}
 	for _, n := range [...]struct {
 		name            string
@@ -47,38 +52,32 @@ func (w *WrongSum) String() string {
 	return b.String()
 }
 
-func quoted(name *string) string {
-	if name == nil {
-		return "unknown"
-	}
-	return fmt.Sprintf("%q", *name)
-}
-
 // sumColumns are the sums of both tables; covid_monthly has no deaths.
 var sumColumns = []string{"records", "new_cases", "known_cases", "new_deaths", "known_deaths"}
 
-// wrongSums adds up covid_cases in one pass by the groups of both tables, sets the
-// tables' sums against that and returns the groups that differ.
-var wrongSums = `WITH cases AS (
-	SELECT date, date_trunc('month', date::timestamp)::date AS month, state, county, new_cases, new_deaths FROM covid_cases
-), sides AS (
-	SELECT true AS counted, CASE grouping(date) WHEN 0 THEN 'covid_daily' ELSE 'covid_monthly' END AS place,
-		coalesce(date, month) AS day, state, county, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases, count(new_cases) AS known_cases,
-		CASE grouping(date) WHEN 0 THEN coalesce(sum(new_deaths), 0) ELSE 0 END AS new_deaths,
-		CASE grouping(date) WHEN 0 THEN count(new_deaths) ELSE 0 END AS known_deaths
-	FROM cases GROUP BY GROUPING SETS ((date, state), (month, state, county))
-	HAVING grouping(date) = 0 OR county IS NOT NULL -- records without a county are in no month
+const (
+	dailySums   = "records, new_cases, known_cases, new_deaths, known_deaths"
+	monthlySums = "records, new_cases, known_cases, 0 AS new_deaths, 0 AS known_deaths"
+)
+
+// wrongSums sets the sums of both tables against what the rows make and returns the
+// groups that differ.
+var wrongSums = `WITH sides AS (
+	SELECT true AS counted, 'covid_daily' AS place, date AS day, country, state, NULL AS county, NULL AS fips, ` + dailySums + ` FROM covid_daily_now()
 	UNION ALL
-	SELECT false, 'covid_daily', date, state, NULL, ` + strings.Join(sumColumns, ", ") + ` FROM covid_daily
+	SELECT true, 'covid_monthly', month, country, state, county, fips, ` + monthlySums + ` FROM covid_monthly_now()
 	UNION ALL
-	SELECT false, 'covid_monthly', month, state, county, records, new_cases, known_cases, 0, 0 FROM covid_monthly
+	SELECT false, 'covid_daily', date, country, state, NULL, NULL, ` + dailySums + ` FROM covid_daily
+	UNION ALL
+	SELECT false, 'covid_monthly', month, country, state, county, fips, ` + monthlySums + ` FROM covid_monthly
 ), pairs AS (
-	SELECT place, day, state, county,
+	SELECT place, day, country, state, county, fips,
 		ARRAY[` + listed(sumColumns, "coalesce(sum(%) FILTER (WHERE NOT counted), 0)::bigint", ", ") + `] AS stored,
 		ARRAY[` + listed(sumColumns, "coalesce(sum(%) FILTER (WHERE counted), 0)::bigint", ", ") + `] AS counted
-	FROM sides GROUP BY place, day, state, county
+	FROM sides GROUP BY place, day, country, state, county, fips
 )
-SELECT place, day - date '1970-01-01', state, county, stored, counted FROM pairs WHERE stored <> counted ORDER BY place, day, state, county`
+SELECT place, day - date '1970-01-01', country, state, county, fips, stored, counted FROM pairs
+WHERE stored <> counted ORDER BY place, day, country, state, county, fips`
 
 // CheckSums recomputes the sums of the dashboards from covid_cases and calls each
 // for those that differ, by table and date. It reports false, and compares nothing,
@@ -98,7 +97,7 @@ func (db *DB) CheckSums(ctx context.Context, each func(*WrongSum)) (made bool, e
 		}
 		var w WrongSum
 		var stored, counted []int64
-		_, err = pgx.ForEachRow(rows, []any{&w.Table, (*int32)(&w.Date), &w.State, &w.County, &stored, &counted}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&w.Table, (*int32)(&w.Date), &w.Country, &w.State, &w.County, &w.FIPS, &stored, &counted}, func() error {
 			w.Stored, w.Counted = sumsOf(stored), sumsOf(counted)
 			each(&w)
 			return nil

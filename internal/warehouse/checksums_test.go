@@ -38,12 +38,13 @@ func TestCheckSums(t *testing.T) {
 	}
 	execute(t, url, "UPDATE covid_daily SET new_cases = new_cases + 1, known_deaths = 0 WHERE state IS NULL")
 	execute(t, url, "DELETE FROM covid_monthly")
-	execute(t, url, "INSERT INTO covid_daily VALUES ('2021-01-02', 'Iowa', 1, 2, 1, 0, 0)")
+	execute(t, url, "INSERT INTO covid_daily VALUES ('2021-01-02', 'Iowa', 1, 2, 1, 0, 0, 'United States')")
 	_, wrong := wrongSums(t, db)
 	want := []string{
-		`covid_daily of 2020-03-15, state unknown, 8 new cases in place of 7, 0 known new deaths in place of 1`,
-		`covid_daily of 2021-01-02, state "Iowa", 1 records in place of 0, 2 new cases in place of 0, 1 known new cases in place of 0`,
-		`covid_monthly of 2020-03-01, state "New Mexico", county "Doña Ana", 0 records in place of 2, 0 new cases in place of 5, 0 known new cases in place of 1`,
+		`covid_daily of 2020-03-15, 8 new cases in place of 7, 0 known new deaths in place of 1`,
+		`covid_daily of 2021-01-02, country "United States", state "Iowa", 1 records in place of 0, 2 new cases in place of 0, 1 known new cases in place of 0`,
+		`covid_monthly of 2020-03-01, country "United States", state "New Mexico", county "Doña Ana", FIPS "35013", 0 records in place of 2, 0 new cases in place of 5, 0 known new cases in place of 1`,
+		`covid_monthly of 2020-03-01, country "United States", FIPS "35013", 0 records in place of 1, 0 new cases in place of 7, 0 known new cases in place of 1`,
 	}
 	if strings.Join(wrong, "\n") != strings.Join(want, "\n") {
 		t.Errorf("wrong sums:\n%s\nwant\n%s", strings.Join(wrong, "\n"), strings.Join(want, "\n"))

@@ -16,8 +16,8 @@ import (
 )
 
 // group is what a row of a summary stands for: a day and a state, or a month, a
-// state and a county.
-type group struct{ day, state, county string }
+// place.
+type group struct{ day, country, state, county, fips string }
 
 // sums are a row of a summary.
 type sums struct{ records, cases, knownCases, deaths, knownDeaths int64 }
@@ -31,20 +31,22 @@ func (m *model) compareSums(t tester, db *warehouse.DB) {
 	}
 	daily, monthly := map[group]sums{}, map[group]sums{}
 	for _, r := range m.shown {
-		add(daily, group{day: r.Date.String(), state: r.State}, r)
-		if r.County != "" {
-			add(monthly, group{r.Date.String()[:7] + "-01", r.State, r.County}, r)
+		day := group{day: r.Date.String(), state: r.State}
+		if r.State != "" {
+			day.country = r.Country
 		}
+		add(daily, day, r)
+		add(monthly, group{r.Date.String()[:7] + "-01", r.Country, r.State, r.County, r.FIPS}, r)
 	}
 	for g, s := range monthly {
 		s.deaths, s.knownDeaths = 0, 0
 		monthly[g] = s
 	}
-	compareSummary(t, db, "SELECT date::text, state, '', records, new_cases, known_cases, new_deaths, known_deaths FROM covid_daily", daily)
+	compareSummary(t, db, "SELECT date::text, country, state, '', '', records, new_cases, known_cases, new_deaths, known_deaths FROM covid_daily", daily)
+	compareSummary(t, db, "SELECT month::text, country, state, county, fips, records, new_cases, known_cases, 0::bigint, 0::bigint FROM covid_monthly", monthly)
 	if made, wrong := wrongSums(t, db); made != m.summed || len(wrong) > 0 {
 		t.Errorf("made %t, want %t; wrong %q", made, m.summed, wrong)
 	}
-	compareSummary(t, db, "SELECT month::text, state, county, records, new_cases, known_cases, 0::bigint, 0::bigint FROM covid_monthly", monthly)
 }
 
 func sum(t tester, db *warehouse.DB, generation int) {
@@ -74,12 +76,12 @@ func compareSummary(t tester, db *warehouse.DB, sql string, want map[group]sums)
 	}
 	got := map[group]sums{}
 	for _, r := range rows {
-		state, _ := r[1].(string)
-		g := group{r[0].(string), state, r[2].(string)}
+		text := func(i int) string { s, _ := r[i].(string); return s }
+		g := group{text(0), text(1), text(2), text(3), text(4)}
 		if _, twice := got[g]; twice {
 			t.Fatalf("%+v is there twice", g)
 		}
-		got[g] = sums{r[3].(int64), r[4].(int64), r[5].(int64), r[6].(int64), r[7].(int64)}
+		got[g] = sums{r[5].(int64), r[6].(int64), r[7].(int64), r[8].(int64), r[9].(int64)}
 	}
 	if !maps.Equal(got, want) {
 		t.Fatalf("%s\n%+v\nwant\n%+v", sql, got, want)
@@ -89,13 +91,18 @@ func compareSummary(t tester, db *warehouse.DB, sql string, want map[group]sums)
 // differences counts the rows of the summaries that are not the sums of the
 // table, and the sums that are no row.
 const differences = `WITH daily AS (
-	SELECT date, state, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases, count(new_cases) AS known_cases,
-		coalesce(sum(new_deaths), 0) AS new_deaths, count(new_deaths) AS known_deaths FROM covid_cases GROUP BY date, state
+	SELECT date, state, CASE WHEN state IS NOT NULL THEN country END AS country, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases,
+		count(new_cases) AS known_cases, coalesce(sum(new_deaths), 0) AS new_deaths, count(new_deaths) AS known_deaths
+	FROM covid_cases GROUP BY 1, 2, 3
 ), monthly AS (
-	SELECT date_trunc('month', date::timestamp)::date AS month, state, county, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases,
-		count(new_cases) AS known_cases FROM covid_cases WHERE county IS NOT NULL GROUP BY 1, state, county
-) SELECT (SELECT count(*) FROM ((TABLE daily EXCEPT ALL TABLE covid_daily) UNION ALL (TABLE covid_daily EXCEPT ALL TABLE daily)) d)
-	+ (SELECT count(*) FROM ((TABLE monthly EXCEPT ALL TABLE covid_monthly) UNION ALL (TABLE covid_monthly EXCEPT ALL TABLE monthly)) m)`
+	SELECT date_trunc('month', date::timestamp)::date AS month, country, state, county, fips, count(*) AS records, coalesce(sum(new_cases), 0) AS new_cases,
+		count(new_cases) AS known_cases FROM covid_cases GROUP BY 1, 2, 3, 4, 5
+), kept_daily AS (SELECT date, state, country, records, new_cases, known_cases, new_deaths, known_deaths FROM covid_daily),
+kept_monthly AS (SELECT month, country, state, county, fips, records, new_cases, known_cases FROM covid_monthly)
+SELECT (SELECT count(*) FROM ((TABLE daily EXCEPT ALL TABLE kept_daily) UNION ALL (TABLE kept_daily EXCEPT ALL TABLE daily)) d)
+	+ (SELECT count(*) FROM ((TABLE monthly EXCEPT ALL TABLE kept_monthly) UNION ALL (TABLE kept_monthly EXCEPT ALL TABLE monthly)) m)
+	+ (SELECT count(*) FROM ((SELECT * FROM covid_daily_now() EXCEPT ALL TABLE covid_daily) UNION ALL (TABLE covid_daily EXCEPT ALL SELECT * FROM covid_daily_now())) d)
+	+ (SELECT count(*) FROM ((SELECT * FROM covid_monthly_now() EXCEPT ALL TABLE covid_monthly) UNION ALL (TABLE covid_monthly EXCEPT ALL SELECT * FROM covid_monthly_now())) m)`
 
 // Shards that load the same days, states and counties at once neither wait for
 // each other for ever nor lose a sum.
@@ -223,18 +230,14 @@ func noise(seed uint64) string {
 	return string(b)
 }
 
-// A warehouse of the version before, with rows, gets the sums of its rows.
-func TestSumsOfAnOlderWarehouse(t *testing.T) {
-	t.Parallel()
-	db, url := started(t, 1)
-	sum(t, db, 1)
-	load(t, db, window(-1, 5, windowRows(0)[:500]...))
-	execute(t, url, "TRUNCATE covid_daily, covid_monthly")
-	if n := value[int64](t, url, differences); n == 0 {
-		t.Fatal("the sums are there")
-	}
-	var ups []string
-	for _, name := range []string{"00004_days.sql", "00003_summaries.sql"} {
+// sumMigrations are the migrations that make the sums, the newest first.
+var sumMigrations = []string{"00006_places.sql", "00004_days.sql", "00003_summaries.sql"}
+
+// down takes the newest of the migrations of the sums back, and returns what makes
+// them again, in its order.
+func down(t *testing.T, url string, newest int) (ups []string) {
+	t.Helper()
+	for _, name := range sumMigrations[:newest] {
 		migration, err := os.ReadFile("migrations/" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -243,20 +246,75 @@ func TestSumsOfAnOlderWarehouse(t *testing.T) {
 		execute(t, url, down)
 		ups = append([]string{up}, ups...)
 	}
-	for _, up := range ups {
-		execute(t, url, up)
+	return ups
+}
+
+// A warehouse of any version before, with rows, gets the sums of its rows.
+func TestSumsOfAnOlderWarehouse(t *testing.T) {
+	t.Parallel()
+	db, url := started(t, 1)
+	sum(t, db, 1)
+	rows := windowRows(0)[:500]
+	for i := range 40 { // of two countries, without a county, without a state, a day twice
+		r := &rows[i]
+		r.Date = rows[i%10].Date
+		switch i / 10 {
+		case 1:
+			r.Country = "Mexico"
+		case 2:
+			r.County, r.FIPS = "", ""
+		case 3:
+			r.County, r.State, r.FIPS, r.Country = "", "", "", "Peru"
+		}
 	}
+	rows[0].FIPS, rows[40].FIPS, rows[40].Date, rows[40].County = "", "00000", rows[0].Date, rows[0].County
+	load(t, db, window(-1, 5, rows...))
+	const repeated = "SELECT coalesce(sum(days), 0)::bigint FROM covid_repeats"
+	if n := value[int64](t, url, repeated); n != 0 {
+		t.Errorf("%d days stand more than once before the end of a run", n)
+	}
+	for newest := 1; newest <= len(sumMigrations); newest++ {
+		for _, up := range down(t, url, newest) {
+			execute(t, url, up)
+		}
+		if n := value[int64](t, url, differences); n != 0 {
+			t.Errorf("%d sums differ from the rows", n)
+		}
+		if n := value[int64](t, url, repeated); n != 1 {
+			t.Errorf("%d days stand more than once", n)
+		}
+		if !value[bool](t, url, "SELECT summed FROM etl_state") {
+			t.Error("the loads after it would not keep the sums")
+		}
+		if !value[bool](t, url, hasIndex) {
+			t.Error("the index of days is not there")
+		}
+	}
+	rows[3].NewCases.N++
+	load(t, db, window(5, 6, rows[3]))
 	if n := value[int64](t, url, differences); n != 0 {
-		t.Errorf("%d sums differ from the rows", n)
-	}
-	if !value[bool](t, url, "SELECT summed FROM etl_state") {
-		t.Error("the loads after it would not keep the sums")
-	}
-	if !value[bool](t, url, hasIndex) {
-		t.Error("the index of days is not there")
+		t.Errorf("a load after it leaves %d sums that differ from the rows", n)
 	}
 	execute(t, url, "TRUNCATE covid_cases")
-	if n := value[int64](t, url, "SELECT count(*) FROM covid_daily") + value[int64](t, url, "SELECT count(*) FROM covid_monthly"); n != 0 {
+	if n := value[int64](t, url, "SELECT count(*) FROM covid_daily") + value[int64](t, url, "SELECT count(*) FROM covid_monthly") + value[int64](t, url, repeated); n != 0 {
 		t.Errorf("an emptied table has %d sums", n)
+	}
+}
+
+// A warehouse whose first load has not ended keeps no sums after the migration
+// either, and gets them at the end of that load.
+func TestMigrationWithinTheFirstLoad(t *testing.T) {
+	t.Parallel()
+	db, url := started(t, 1)
+	load(t, db, window(-1, 5, windowRows(0)[:50]...))
+	for _, up := range down(t, url, 1) {
+		execute(t, url, up)
+	}
+	if value[bool](t, url, "SELECT summed FROM etl_state") || value[int64](t, url, "SELECT count(*) FROM covid_daily") != 0 {
+		t.Error("the migration made the sums")
+	}
+	sum(t, db, 1)
+	if n := value[int64](t, url, differences); n != 0 {
+		t.Errorf("%d sums differ from the rows", n)
 	}
 }

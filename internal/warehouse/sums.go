@@ -35,8 +35,32 @@ func (db *DB) Sum(ctx context.Context, rawIndex string, generation int) error {
 			return err
 		})
 	}
+	if err == nil {
+		_, err = db.pool.Exec(ctx, "SELECT covid_find_repeats()")
+	}
 	if err != nil {
 		return fmt.Errorf("sum for the dashboards: %w", explain(noneIsOvertaken(err)))
 	}
 	return nil
+}
+
+// Repeats are the places of which some day stands more than once in the warehouse,
+// with another FIPS or without one: each such day is counted more than once.
+type Repeats struct {
+	Places  int64  `json:"places"`
+	Days    int64  `json:"days"`              // of all of them
+	Example string `json:"example,omitempty"` // the place with the most such days, and its FIPS
+}
+
+// Repeats returns what the end of the newest run found.
+func (db *DB) Repeats(ctx context.Context) (Repeats, error) {
+	var r Repeats
+	err := db.pool.QueryRow(ctx, `SELECT count(*), coalesce(sum(days), 0)::bigint, coalesce((
+			SELECT concat_ws(', ', county, state, country) || ' (FIPS ' || fips || ')' FROM covid_repeats
+			ORDER BY days DESC, country COLLATE "C", state COLLATE "C", county COLLATE "C" LIMIT 1), '')
+		FROM covid_repeats`).Scan(&r.Places, &r.Days, &r.Example)
+	if err != nil {
+		return Repeats{}, fmt.Errorf("read the places whose days stand more than once: %w", explain(err))
+	}
+	return r, nil
 }

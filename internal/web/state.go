@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"covidpipeline/dashboards"
 	"covidpipeline/internal/warehouse"
 )
 
@@ -43,7 +44,8 @@ func readState(ctx context.Context, db *warehouse.DB, now time.Time) (stateView,
 	if err != nil {
 		return stateView{}, err
 	}
-	_, rows, err := db.Query(ctx, "SELECT rows, rejects, summed, (SELECT max(date) FROM covid_daily) FROM etl_state")
+	_, rows, err := db.Query(ctx, `SELECT rows, rejects, summed, (SELECT max(date) FROM covid_daily),
+		(SELECT coalesce(sum(days), 0)::bigint FROM covid_repeats) FROM etl_state`)
 	if err != nil {
 		return stateView{}, err
 	}
@@ -61,6 +63,10 @@ func readState(ctx context.Context, db *warehouse.DB, now time.Time) (stateView,
 		refused.Detail, refused.Link = "see them and why", "/rejects"
 	}
 	v.Facts = append(v.Facts, refused)
+	if repeated, _ := rows[0][4].(int64); repeated > 0 {
+		v.Facts = append(v.Facts, fact{Name: "Counted more than once", Value: grouped(repeated), Detail: "days of places with several FIPS",
+			Link: "/?tab=" + dashboards.Quality + "#repeated_days"})
+	}
 	if summed, _ := rows[0][2].(bool); !summed {
 		v.Note = "The first load has not ended. The cards stay empty until a run of the ETL has got through it."
 	}
