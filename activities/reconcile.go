@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -51,6 +52,9 @@ type SourceRelease struct {
 	Checkpoint csvfile.Position `json:"checkpoint"`
 	Read       int64            `json:"read"`   // bytes that have been planned
 	Digest     string           `json:"digest"` // SHA-256 of these bytes, in hex
+	// SetAside is the newest release when that was held or rejected before anything of
+	// it was written; 0 when it was not.
+	SetAside int64 `json:"setAside,omitempty"`
 }
 
 // Snapshot reads where the pipeline stands.
@@ -88,11 +92,17 @@ func (a *Reconcile) newestReleases(ctx context.Context, in SnapshotInput) ([]Sou
 		return nil, err
 	}
 	newest := map[string]search.Release{}
+	setAside := map[string]int64{}
 	var order []string
-	for _, r := range all {
+	for _, r := range all { // in the order of their numbers
 		if in.Source != "" && r.Source != in.Source {
 			continue
 		}
+		if r.SetAside() {
+			setAside[r.Source] = r.Number
+			continue
+		}
+		delete(setAside, r.Source)
 		if seen, ok := newest[r.Source]; !ok || r.Number > seen.Number {
 			if !ok {
 				order = append(order, r.Source)
@@ -100,7 +110,7 @@ func (a *Reconcile) newestReleases(ctx context.Context, in SnapshotInput) ([]Sou
 			newest[r.Source] = r
 		}
 	}
-	if len(order) == 0 {
+	if len(order) == 0 && len(setAside) == 0 {
 		return nil, fmt.Errorf("%w: no ingest of %s is known in the registry of %s: run `starter ingest` first", errProof, sourceName(in.Source), in.Index)
 	}
 	var out []SourceRelease
@@ -110,6 +120,7 @@ func (a *Reconcile) newestReleases(ctx context.Context, in SnapshotInput) ([]Sou
 			Release: releaseOf(in.Index, r), Completed: r.State == search.StateCompleted,
 			Following:  r.State == search.StateRunning && r.Follow,
 			Checkpoint: csvfile.Position(r.Checkpoint), Read: r.Read.Length, Digest: r.Read.Digest,
+			SetAside: setAside[uri],
 		})
 	}
 	return out, nil
@@ -134,6 +145,8 @@ type Compared struct {
 	Report proof.Report `json:"report"`
 	// Problems are faults that no single record shows.
 	Problems []string `json:"problems,omitempty"`
+	// Notes name the sources that were left out.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // CompareProgress is the heartbeat of Compare.
@@ -172,6 +185,10 @@ func (c *comparing) compare(ctx context.Context) (out Compared, err error) {
 	if c.books, err = proof.New(c.TempDir); err != nil {
 		return Compared{}, fmt.Errorf("%w: %w", errProof, err)
 	}
+	notes, err := c.leaveOut(ctx)
+	if err != nil {
+		return Compared{}, errors.Join(err, c.books.Close())
+	}
 	defer func() {
 		if closeErr := c.books.Close(); err == nil && closeErr != nil {
 			err = fmt.Errorf("%w: %w", errProof, closeErr)
@@ -188,7 +205,7 @@ func (c *comparing) compare(ctx context.Context) (out Compared, err error) {
 	if err != nil {
 		return Compared{}, fmt.Errorf("%w: %w", errProof, err)
 	}
-	out = Compared{Report: *report, Problems: c.problems}
+	out = Compared{Report: *report, Problems: c.problems, Notes: notes}
 	cursor, _, err := c.Warehouse.State(ctx, c.in.Index)
 	if err != nil {
 		return Compared{}, err

@@ -16,6 +16,45 @@ import (
 	"covidpipeline/internal/source"
 )
 
+// leaveOut takes the sources out of the comparison of which a newer release is held or
+// was rejected: their files no longer have the content that is indexed. It returns a
+// sentence for each. A file that has that content again is compared.
+func (c *comparing) leaveOut(ctx context.Context) (notes []string, err error) {
+	var compared []SourceRelease
+	for _, r := range c.in.Snapshot.Releases {
+		if r.SetAside > 0 {
+			same, err := isContent(ctx, r)
+			if err != nil {
+				return nil, err
+			}
+			if !same {
+				notes = append(notes, fmt.Sprintf("%s is not compared: its content is that of release %d, which is held or was rejected; release %d is in effect",
+					r.Source, r.SetAside, r.Number))
+				continue
+			}
+		}
+		compared = append(compared, r)
+	}
+	c.in.Snapshot.Releases = compared
+	return notes, nil
+}
+
+// isContent reports whether a source has the very content that a release was made of.
+func isContent(ctx context.Context, r SourceRelease) (bool, error) {
+	info, err := source.Stat(r.Source)
+	if errors.Is(err, source.ErrNotHere) || err == nil && info.Size != r.Read {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	err = checkPart(ctx, sha256.New(), r.Source, 0, r.Read, r.Digest)
+	if errors.Is(err, csvfile.ErrChanged) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // readSource adds the records of one source up to its checkpoint, and checks
 // that the source still is what was ingested.
 func (c *comparing) readSource(ctx context.Context, r SourceRelease) error {
