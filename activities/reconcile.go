@@ -57,6 +57,10 @@ type SourceRelease struct {
 	SetAside int64 `json:"setAside,omitempty"`
 }
 
+// length returns how many bytes of the source the release is of. Of one that has no more
+// than a header nothing is planned, and its checkpoint is behind the header.
+func (r SourceRelease) length() int64 { return max(r.Read, r.Checkpoint.Offset) }
+
 // Snapshot reads where the pipeline stands.
 func (a *Reconcile) Snapshot(ctx context.Context, in SnapshotInput) (Snapshot, error) {
 	defer keepAlive(ctx, silent)()
@@ -308,8 +312,8 @@ func (c *comparing) readSources(ctx context.Context) error {
 			c.problems = append(c.problems, fmt.Sprintf("release %d of %s is not complete: only its first %d rows are indexed; run `starter ingest --source %s`",
 				r.Number, r.Source, r.Checkpoint.Row, r.Source))
 		}
-		if r.Completed && info.Size > r.Read {
-			c.problems = append(c.problems, fmt.Sprintf("%s has %d bytes that no ingest has read: run `starter ingest --source %s`", r.Source, info.Size-r.Read, r.Source))
+		if read := r.length(); r.Completed && info.Size > read {
+			c.problems = append(c.problems, fmt.Sprintf("%s has %d bytes that no ingest has read: run `starter ingest --source %s`", r.Source, info.Size-read, r.Source))
 		}
 	}
 	return nil

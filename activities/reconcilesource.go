@@ -42,11 +42,14 @@ func (c *comparing) leaveOut(ctx context.Context) (notes []string, err error) {
 // isContent reports whether a source has the very content that a release was made of.
 func isContent(ctx context.Context, r SourceRelease) (bool, error) {
 	info, err := source.Stat(r.Source)
-	if errors.Is(err, source.ErrNotHere) || err == nil && info.Size != r.Read {
+	if errors.Is(err, source.ErrNotHere) || err == nil && info.Size != r.length() {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
+	}
+	if r.Read == 0 {
+		return true, nil // no more than a header
 	}
 	err = checkPart(ctx, sha256.New(), r.Source, 0, r.Read, r.Digest)
 	if errors.Is(err, csvfile.ErrChanged) {
