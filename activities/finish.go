@@ -21,13 +21,30 @@ type FinishInput struct {
 	CanPlanOn bool  `json:"canPlanOn,omitempty"`
 	Whole     bool  `json:"whole,omitempty"` // that of PlanInput
 	Saved     int64 `json:"saved,omitempty"` // Planned.Saved of the last plan
+	// JudgedLength and JudgedDigest are of the content that was judged before anything
+	// was written; 0 when nothing was.
+	JudgedLength int64  `json:"judgedLength,omitempty"`
+	JudgedDigest string `json:"judgedDigest,omitempty"`
+	// Retire limits what may be retired; nil is no limit.
+	Retire *RetireLimit `json:"retire,omitempty"`
+}
+
+// RetireLimit limits how many documents a release may retire.
+type RetireLimit struct {
+	MaxRetired float64 `json:"maxRetired"` // percent, as in Limits
+	Live       int64   `json:"live"`       // documents of the source before the release; 0 is unknown
+	Accepted   int64   `json:"accepted"`   // documents that a person accepted to retire
 }
 
 // Finished reports how a release ended.
 type Finished struct {
 	// More: the source has become longer than End, so the release is not complete.
-	More    bool  `json:"more,omitempty"`
-	Retired int64 `json:"retired"` // keys that earlier releases of the source had and this one has not
+	More bool `json:"more,omitempty"`
+	// Held says why the release waits for a person to accept that Left documents are
+	// retired. It is not complete then.
+	Held    string `json:"held,omitempty"`
+	Left    int64  `json:"left,omitempty"`
+	Retired int64  `json:"retired"` // keys that earlier releases of the source had and this one has not
 }
 
 // FinishProgress is the heartbeat of FinishRelease.
@@ -57,7 +74,15 @@ func (a *Ingest) finish(ctx context.Context, in FinishInput, checked, retired *a
 		}
 	}
 	whole := sha256.New()
-	if err := hashPart(ctx, a.Sources, whole, in.Release.Source, 0, in.End.Offset, checked); err != nil {
+	if in.JudgedLength > 0 {
+		if err := hashPart(ctx, a.Sources, whole, in.Release.Source, 0, in.JudgedLength, checked); err != nil {
+			return Finished{}, err
+		}
+		if in.JudgedLength > in.End.Offset || digest(whole) != in.JudgedDigest {
+			return Finished{}, fmt.Errorf("%w: the content of %s is not what was judged before it was indexed", csvfile.ErrChanged, in.Release.Source)
+		}
+	}
+	if err := hashPart(ctx, a.Sources, whole, in.Release.Source, in.JudgedLength, in.End.Offset-in.JudgedLength, checked); err != nil {
 		return Finished{}, err
 	}
 	if digest(whole) != in.Digest {
@@ -83,6 +108,10 @@ func (a *Ingest) complete(ctx context.Context, in FinishInput, retired *atomic.I
 	if r.State == search.StateCompleted { // the answer of an earlier attempt was lost
 		return Finished{Retired: r.Retired}, nil
 	}
+	held, err := a.holdRetirement(ctx, in)
+	if err != nil || held.Held != "" {
+		return held, err
+	}
 	gone, err := a.Search.Retire(ctx, in.Release.Index, in.Release.Source, in.Release.Number, retired.Store)
 	if err != nil {
 		return Finished{}, err
@@ -95,6 +124,32 @@ func (a *Ingest) complete(ctx context.Context, in FinishInput, retired *atomic.I
 		return r.Complete(in.Release.holder(), completion)
 	})
 	return Finished{Retired: r.Retired}, err
+}
+
+// holdRetirement holds a release that would retire more than it may.
+func (a *Ingest) holdRetirement(ctx context.Context, in FinishInput) (Finished, error) {
+	limit := in.Retire
+	if limit == nil {
+		return Finished{}, nil
+	}
+	left, err := a.Search.CountLeft(ctx, in.Release.Index, in.Release.Source, in.Release.Number)
+	if err != nil || left <= limit.Accepted {
+		return Finished{}, err
+	}
+	live := limit.Live
+	if live == 0 {
+		if live, err = a.Search.CountLive(ctx, in.Release.Index, in.Release.Source); err != nil {
+			return Finished{}, err
+		}
+	}
+	why := vanishing(left, live, limit.MaxRetired)
+	if why == "" {
+		return Finished{}, nil
+	}
+	_, err = a.update(ctx, in.Release, in.Saved, func(r search.Release) (search.Release, error) {
+		return r.Hold(in.Release.holder(), why)
+	})
+	return Finished{Held: why, Left: left}, err
 }
 
 // hasGrown reports whether the source is longer than what was planned of it, or may

@@ -30,6 +30,8 @@ type Ingest struct {
 	// believed: a release is not completed over the half of a file that a slow writer
 	// has written.
 	Quiet time.Duration
+	// Rules are those of the transform, by which a source is judged.
+	Rules covid.Rules
 }
 
 // Range and Position are those of package csvfile, under a name that workflows
@@ -133,18 +135,15 @@ func (a *Ingest) register(ctx context.Context, in RegisterInput) (Registered, er
 		return Registered{}, err
 	}
 	out := Registered{Size: info.Size, Identity: info.Identity}
-	running, err := a.startOfSource(ctx, in.Source, &out)
+	continued, err := a.continuable(ctx, in, claim, newest, &out)
 	if err != nil {
 		return Registered{}, err
 	}
-	if newest != nil && newest.Continuable(claim, info.Size) {
-		same, err := sameBeginning(ctx, a.Sources, in.Source, *newest, running, &out)
-		if err != nil {
+	if continued != nil {
+		if err := a.reject(ctx, in.Index, newest, continued); err != nil {
 			return Registered{}, err
 		}
-		if same {
-			return out, a.resume(ctx, in.Index, claim, *newest, &out)
-		}
+		return out, a.resume(ctx, in.Index, claim, *continued, &out)
 	}
 	if newest != nil && newest.State == search.StateRunning {
 		if _, err := a.Search.Save(ctx, in.Index, newest.Withdraw()); err != nil {
@@ -157,6 +156,47 @@ func (a *Ingest) register(ctx context.Context, in RegisterInput) (Registered, er
 	})
 	out.hold(in.Index, next)
 	return out, err
+}
+
+// reject ends a release that was set aside when the one in effect continues.
+func (a *Ingest) reject(ctx context.Context, index string, newest, continued *search.Release) error {
+	if newest == continued || newest.State == search.StateRejected {
+		return nil
+	}
+	newest.State = search.StateRejected
+	_, err := a.Search.Save(ctx, index, *newest)
+	return err
+}
+
+// continuable sets out to the place where the source goes on, and returns the release
+// that continues there, or nil: the newest one, or the one in effect when the newest
+// was set aside and the source has the content of before again.
+func (a *Ingest) continuable(ctx context.Context, in RegisterInput, claim search.Claim, newest *search.Release, out *Registered) (*search.Release, error) {
+	candidates := []*search.Release{newest}
+	if newest != nil && newest.SetAside() {
+		before, err := a.Search.Effective(ctx, in.Index, in.Source)
+		if err != nil {
+			return nil, err
+		}
+		candidates = []*search.Release{before, newest}
+	}
+	for _, r := range candidates {
+		running, err := a.startOfSource(ctx, in.Source, out)
+		if err != nil {
+			return nil, err
+		}
+		if r == nil || !r.Continuable(claim, out.Size) {
+			continue
+		}
+		same, err := sameBeginning(ctx, a.Sources, in.Source, *r, running, out)
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			return r, nil
+		}
+	}
+	return nil, nil
 }
 
 // claim makes the indices where they are missing and identifies them.

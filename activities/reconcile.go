@@ -101,6 +101,8 @@ type Compared struct {
 	SourceCount int              `json:"sourceCount,omitempty"`
 	// Moved: the pipeline is no longer where the snapshot saw it, nothing was compared.
 	Moved bool `json:"moved,omitempty"`
+	// Notes name the sources that were left out.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // ComparedSource is a source as far as it was compared.
@@ -182,6 +184,10 @@ func (c *comparing) compare(ctx context.Context) (out Compared, err error) {
 	if c.compared, err = c.registry.compared(c.in.Index, c.in.Source); err != nil {
 		return Compared{}, err
 	}
+	notes, err := c.leaveOut(ctx)
+	if err != nil {
+		return Compared{}, err
+	}
 	c.origins, c.totals.Sources = newOrigins(c.registry, c.compared), c.registry.sources
 	if c.books, err = proof.New(c.TempDir); err != nil {
 		return Compared{}, fmt.Errorf("%w: %w", errProof, err)
@@ -199,7 +205,9 @@ func (c *comparing) compare(ctx context.Context) (out Compared, err error) {
 	if err := sides.Wait(); err != nil {
 		return Compared{}, err
 	}
-	return c.conclude(ctx)
+	out, err = c.conclude(ctx)
+	out.Notes = notes
+	return out, err
 }
 
 // conclude compares what was read.

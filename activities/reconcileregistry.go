@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"covidpipeline/internal/covid"
@@ -37,7 +38,14 @@ type SourceRelease struct {
 	Checkpoint csvfile.Position // up to here it is indexed
 	Read       csvfile.Position // up to here it has been planned
 	Digest     string           // SHA-256 of the bytes before Read, in hex
+	// SetAside is the newest release when that was held or rejected before anything of
+	// it was written; 0 when it was not. Number is 0 when no other release is known.
+	SetAside int64
 }
+
+// length returns how many bytes of the source the release is of. Of one that has no more
+// than a header nothing is planned, and its checkpoint is behind the header.
+func (r *SourceRelease) length() int64 { return max(r.Read.Offset, r.Checkpoint.Offset) }
 
 // completed reports whether the whole of the source was indexed when its ingest ended.
 func (r *SourceRelease) completed() bool { return r.State == search.StateCompleted }
@@ -69,9 +77,14 @@ func (g *registry) add(index string, r search.Release) {
 	}
 	source, known := g.numbers[r.Source]
 	if !known {
-		g.sources, g.newest = append(g.sources, r.Source), append(g.newest, newest)
+		g.sources, g.newest = append(g.sources, r.Source), append(g.newest, SourceRelease{Release: Release{Source: r.Source}})
 		source = uint32(len(g.sources))
 		g.numbers[r.Source] = source
+	}
+	if r.SetAside() {
+		g.newest[source-1].SetAside = r.Number
+		g.releases[r.Number] = registeredRelease{source: source}
+		return
 	}
 	g.newest[source-1] = newest
 	rows := r.Checkpoint.Row
@@ -84,11 +97,16 @@ func (g *registry) add(index string, r search.Release) {
 // compared returns the newest releases of the sources to compare: one, or all when
 // none is named.
 func (g *registry) compared(index, source string) ([]SourceRelease, error) {
-	if source == "" && len(g.newest) > 0 {
-		return g.newest, nil
+	var known []SourceRelease
+	switch n := g.numbers[source]; {
+	case source == "":
+		known = g.newest
+	case n > 0:
+		known = g.newest[n-1 : n]
 	}
-	if n := g.numbers[source]; n > 0 {
-		return g.newest[n-1 : n], nil
+	if len(known) > 0 {
+		// Of a source of which every release is held or rejected nothing is indexed.
+		return slices.DeleteFunc(slices.Clone(known), func(r SourceRelease) bool { return r.Number == 0 }), nil
 	}
 	return nil, fmt.Errorf("%w: no ingest of %s is known in the registry of %s: run `starter ingest` first", errProof, sourceName(source), index)
 }

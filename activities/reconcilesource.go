@@ -13,6 +13,7 @@ import (
 	"covidpipeline/internal/csvfile"
 	"covidpipeline/internal/proof"
 	"covidpipeline/internal/search"
+	"covidpipeline/internal/source"
 )
 
 // readSources adds every record of the sources compared, as far as they are
@@ -62,6 +63,49 @@ func (c *comparing) judgeRelease(ctx context.Context, r *SourceRelease, size int
 		}
 	}
 	return nil
+	return nil
+}
+
+// leaveOut takes the sources out of the comparison of which a newer release is held or
+// was rejected: their files no longer have the content that is indexed. It returns a
+// sentence for each. A file that has that content again is compared.
+func (c *comparing) leaveOut(ctx context.Context) (notes []string, err error) {
+	var compared []SourceRelease
+	for _, r := range c.compared {
+		if r.SetAside > 0 {
+			same, err := c.isContent(ctx, &r)
+			if err != nil {
+				return nil, err
+			}
+			if !same {
+				notes = append(notes, fmt.Sprintf("%s is not compared: its content is that of release %d, which is held or was rejected; release %d is in effect",
+					r.Source, r.SetAside, r.Number))
+				continue
+			}
+		}
+		compared = append(compared, r)
+	}
+	c.compared = compared
+	return notes, nil
+}
+
+// isContent reports whether a source has the very content that a release was made of.
+func (c *comparing) isContent(ctx context.Context, r *SourceRelease) (bool, error) {
+	info, err := c.Sources.Stat(r.Source)
+	if errors.Is(err, source.ErrNotHere) || err == nil && info.Size != r.length() {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if r.Read.Offset == 0 {
+		return true, nil // no more than a header
+	}
+	err = checkPart(ctx, c.Sources, sha256.New(), r.Source, 0, r.Read.Offset, r.Digest)
+	if errors.Is(err, csvfile.ErrChanged) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // readSource adds the records of one source up to its checkpoint, and checks

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
+	"covidpipeline/activities"
 	"covidpipeline/internal/temporalclient"
 	"covidpipeline/workflows"
 )
@@ -27,7 +28,7 @@ const memoOptions = "options"
 func (a *app) ingestCommand() *cobra.Command {
 	var uri string
 	var opt workflows.IngestOptions
-	var detach, wait bool
+	var detach, wait, check bool
 	c := &cobra.Command{
 		Use:   "ingest --source FILE",
 		Short: "Ingest a source into the raw index",
@@ -37,12 +38,19 @@ The ingest is a durable workflow: Ctrl-C leaves it running, and the same call
 attaches to it again. A source that only grew costs only what was appended; one
 that has not changed costs nothing.
 
+A source that would take much away is not obeyed: when more of its records are bad than
+--max-bad says, or more keys that are live would be retired than --max-retired says, the
+ingest writes nothing and waits for starter ingest accept or reject. At least 100 may be
+bad or retired whatever the percentage, and at most half of a small file.
+
+
 The command looks at the file first and refuses, with exit status 2, what is not
 there, cannot be read or is no activity file. --wait leaves that to the workers:
 for a file on another machine, or one that is yet to come.`,
 		Example: `  starter ingest --source data/activity.csv
   starter ingest --source data/activity.csv --follow --detach
-  starter ingest --source data/activity.csv --batch-rows 100 --rate 500`,
+  starter ingest --source data/activity.csv --batch-rows 100 --rate 500
+  starter ingest --source data/activity.csv --check`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkIngest(opt); err != nil {
@@ -57,6 +65,9 @@ for a file on another machine, or one that is yet to come.`,
 					return err
 				}
 			}
+			if check {
+				return a.check(c.Context(), canonical, activities.Limits{MaxBad: opt.MaxBad, MaxRetired: opt.MaxRetired})
+			}
 			return a.ingest(c.Context(), canonical, opt, given(c.Flags()), detach)
 		},
 	}
@@ -68,6 +79,10 @@ for a file on another machine, or one that is yet to come.`,
 	f.IntVar(&opt.BatchRows, "batch-rows", 5000, "rows a batch, 1 to 50000")
 	f.IntVar(&opt.Concurrency, "concurrency", 4, "batches at once, 1 to 64")
 	f.Int64Var(&opt.Rate, "rate", 0, "rows a second on average, a batch at a time; 0 is no limit")
+	f.Float64Var(&opt.MaxBad, "max-bad", activities.DefaultLimit, "hold a release of which more records are bad than this percentage, at least 100")
+	f.Float64Var(&opt.MaxRetired, "max-retired", activities.DefaultLimit, "hold a release that would retire more keys than this percentage, at least 100")
+	f.BoolVar(&opt.Accept, "accept", false, "accept in advance whatever the release brings and takes away")
+	f.BoolVar(&check, "check", false, "report what an ingest would bring and take away, and write nothing; exit status 1 when it would be held")
 	f.BoolVar(&detach, "detach", false, "start it and return")
 	c.AddCommand(a.ingestControls()...)
 	return c
@@ -81,6 +96,10 @@ func checkIngest(opt workflows.IngestOptions) error {
 		return usagef("--concurrency is %d: from 1 to 64", opt.Concurrency)
 	case opt.Rate < 0:
 		return usagef("--rate is %d: rows a second, or 0 for no limit", opt.Rate)
+	case !(opt.MaxBad > 0 && opt.MaxBad <= 100):
+		return usagef("--max-bad is %v: a percentage above 0, at most 100", opt.MaxBad)
+	case !(opt.MaxRetired > 0 && opt.MaxRetired <= 100):
+		return usagef("--max-retired is %v: a percentage above 0, at most 100", opt.MaxRetired)
 	}
 	return nil
 }
@@ -166,6 +185,7 @@ func startedWith(ctx context.Context, c client.Client, run client.WorkflowRun, o
 func flagsOf(o workflows.IngestOptions) map[string]any {
 	return map[string]any{
 		"batch-rows": o.BatchRows, "concurrency": o.Concurrency, "rate": o.Rate, "follow": o.Follow, "new-release": o.NewRelease,
+		"max-bad": o.MaxBad, "max-retired": o.MaxRetired, "accept": o.Accept,
 	}
 }
 
@@ -207,6 +227,8 @@ func (a *app) ingestControls() []*cobra.Command {
 		rate,
 		control(workflows.UpdateFinish, "Tell a following ingest that its source is complete", "The ingest takes what is left and completes the release."),
 		a.cancelCommand(),
+		control(workflows.UpdateAccept, "Let a held ingest go on", "The release is accepted as it was judged; if its source changed since, it is judged again."),
+		control(workflows.UpdateReject, "End a held ingest", "The release is rejected."),
 	}
 }
 

@@ -170,6 +170,9 @@ func (a *app) printReconcile(r workflows.ReconcileResult) error {
 		if err := r.Compared.Report.WriteText(a.out); err != nil {
 			return err
 		}
+		for _, note := range r.Compared.Notes {
+			fmt.Fprintln(a.out, "Note: "+note)
+		}
 		for _, problem := range r.Compared.Problems {
 			fmt.Fprintln(a.out, "PROBLEM: "+problem)
 		}

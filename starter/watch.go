@@ -56,7 +56,13 @@ func (a *app) watchIngest(ctx context.Context, c client.Client, run client.Workf
 
 func (a *app) printIngest(r workflows.IngestResult) error {
 	if a.json {
-		return a.printJSON(r)
+		if err := a.printJSON(r); err != nil || r.Rejected == "" {
+			return err
+		}
+		return errSaid
+	}
+	if r.Rejected != "" {
+		return fmt.Errorf("release %d of %s was rejected, and what is in effect stays: %s", r.Release, r.Source, r.Rejected)
 	}
 	if r.Nothing {
 		fmt.Fprintf(a.out, "Nothing to do: release %d of %s holds this content already (%d rows).\n", r.Release, r.Source, r.Rows)
@@ -115,6 +121,9 @@ func (v *view) look(ctx context.Context, c client.Client, id string) {
 	v.silent = time.Time{}
 	v.measure(p, time.Now())
 	v.show(p)
+	if p.Held != "" {
+		v.note(fmt.Sprintf("The release is held: %s. `starter ingest accept --source %[2]s` lets it go on, `starter ingest reject --source %[2]s` ends it.", p.Held, p.Source))
+	}
 	v.noteRetries(ctx, c, id)
 }
 

@@ -210,7 +210,7 @@ func TestFollowNoticesTruncationAndReplacement(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
 	path := p.file("cases.csv", source(days("Coconino", 20)))
-	run := p.startIngest(path, workflows.IngestOptions{Follow: true})
+	run := p.startIngest(path, workflows.IngestOptions{Follow: true, Accept: true})
 	p.await("the first rows", func() bool { return p.progress(run).Rows == 20 })
 	// Replaced by another file that is longer.
 	other := p.file("other.csv", source(days("Yuma", 90)))

@@ -164,11 +164,12 @@ func newWorker(c client.Client, cfg config.Worker, es *search.Client, db *wareho
 		WorkerStopTimeout:                  stopTimeout,
 	})
 	w.RegisterWorkflow(workflows.IngestWorkflow)
+	w.RegisterWorkflow(workflows.CheckWorkflow)
 	w.RegisterWorkflow(workflows.ETLWorkflow)
 	w.RegisterWorkflow(workflows.ReconcileWorkflow)
 	w.RegisterWorkflow(workflows.SelfTestWorkflow)
 	w.RegisterWorkflow(workflows.DashboardWorkflow)
-	w.RegisterActivity(&activities.Ingest{Search: es, Sources: sources, Shards: cfg.Shards, Replicas: cfg.Replicas, Quiet: cfg.Quiet})
+	w.RegisterActivity(&activities.Ingest{Search: es, Sources: sources, Shards: cfg.Shards, Replicas: cfg.Replicas, Quiet: cfg.Quiet, Rules: covid.DefaultRules})
 	w.RegisterActivity(&activities.ETL{Search: es, Warehouse: db, Rules: covid.DefaultRules})
 	w.RegisterActivity(&activities.Reconcile{Search: es, Sources: sources, Warehouse: db, Rules: covid.DefaultRules, Running: running(c)})
 	w.RegisterActivity(metabaseOf(cfg.Metabase))

@@ -18,6 +18,8 @@ const (
 	UpdateResume  = "resume"
 	UpdateRate    = "rate"
 	UpdateFinish  = "finish"
+	UpdateAccept  = "accept"
+	UpdateReject  = "reject"
 )
 
 // MemoSource is the memo that keeps the source of an ingest in every run of it.
@@ -39,6 +41,10 @@ type IngestOptions struct {
 	BatchRows   int   `json:"batchRows"`
 	Concurrency int   `json:"concurrency"` // batches at once
 	Rate        int64 `json:"rate"`        // rows per second at most; 0 = no limit
+	// MaxBad and MaxRetired are activities.Limits, beyond which a release is held.
+	MaxBad     float64 `json:"maxBad,omitempty"`
+	MaxRetired float64 `json:"maxRetired,omitempty"`
+	Accept     bool    `json:"accept,omitempty"` // no release of this ingest is held
 }
 
 // IngestState is all that an ingest knows of its work: the checkpoint and what
@@ -58,19 +64,34 @@ type IngestState struct {
 	Finish     bool                   `json:"finish"` // a followed source is complete now
 	Rate       int64                  `json:"rate"`
 	LastError  string                 `json:"lastError,omitempty"`
+
+	// Judged is the judgement of the release; nil before there is one.
+	Judged *activities.Judgement `json:"judged,omitempty"`
+	// Held says why the release waits for a person; empty when it does not. Left is
+	// then how many documents it would retire at its end, 0 when nothing is written yet.
+	Held string `json:"held,omitempty"`
+	Left int64  `json:"left,omitempty"`
+	// Decision is the name of the update that decided about a held release, until that
+	// is carried out.
+	Decision string `json:"decision,omitempty"`
+	// Accepted is the judgement, and AcceptedLeft the Left, that a person accepted.
+	Accepted     *activities.Judgement `json:"accepted,omitempty"`
+	AcceptedLeft int64                 `json:"acceptedLeft,omitempty"`
 }
 
 // IngestResult is how an ingest ended.
 type IngestResult struct {
-	Source  string                 `json:"source"`
-	Release int64                  `json:"release"`
-	Nothing bool                   `json:"nothing"` // the release was complete already
-	Rows    int64                  `json:"rows"`    // of the release, those of earlier ingests included
-	NewRows int64                  `json:"newRows"` // of them, those that this ingest indexed
-	Retired int64                  `json:"retired"`
-	Counts  activities.BatchCounts `json:"counts"`
-	Batches int64                  `json:"batches"`
-	Seconds float64                `json:"seconds"`
+	Source  string `json:"source"`
+	Release int64  `json:"release"`
+	Nothing bool   `json:"nothing"` // the release was complete already
+	// Rejected says why the release was held, and that a person rejected it.
+	Rejected string                 `json:"rejected,omitempty"`
+	Rows     int64                  `json:"rows"`    // of the release, those of earlier ingests included
+	NewRows  int64                  `json:"newRows"` // of them, those that this ingest indexed
+	Retired  int64                  `json:"retired"`
+	Counts   activities.BatchCounts `json:"counts"`
+	Batches  int64                  `json:"batches"`
+	Seconds  float64                `json:"seconds"`
 }
 
 // IngestWorkflow ingests a source into the raw index: it registers the release,
@@ -130,6 +151,8 @@ type ingestRun struct {
 	kept      activities.Position // the checkpoint that the newest plan put into the registry
 	changes   int                 // counts what awaitChange waits for
 	failure   error
+	judging   bool      // the release is being judged
+	rejected  bool      // a person rejected the release
 	nextStart time.Time // when the rate lets the next batch start
 }
 
@@ -169,6 +192,8 @@ func (r *ingestRun) setHandlers(ctx workflow.Context) error {
 		set(UpdatePause, func() { r.state.Paused = true }),
 		set(UpdateResume, func() { r.state.Paused = false }),
 		set(UpdateFinish, func() { r.state.Finish = true }),
+		r.setDecision(ctx, UpdateAccept),
+		r.setDecision(ctx, UpdateReject),
 	)
 	if err != nil {
 		return err
@@ -198,6 +223,9 @@ func (r *ingestRun) release(ctx workflow.Context) (IngestResult, error) {
 			return r.result(ctx, activities.Finished{}), nil
 		}
 	}
+	if rejected, err := r.judge(ctx); rejected || err != nil {
+		return r.leave(ctx, err)
+	}
 	for {
 		more, err := r.indexAll(ctx)
 		if err != nil {
@@ -210,6 +238,11 @@ func (r *ingestRun) release(ctx workflow.Context) (IngestResult, error) {
 		switch {
 		case err != nil:
 			return IngestResult{}, r.closed(ctx, err)
+		case finished.Held != "":
+			if rejected, err := r.holdEnd(ctx, finished); rejected || err != nil {
+				return r.leave(ctx, err)
+			}
+			continue
 		case !finished.More:
 			return r.result(ctx, finished), nil
 		}
@@ -218,11 +251,12 @@ func (r *ingestRun) release(ctx workflow.Context) (IngestResult, error) {
 }
 
 func (r *ingestRun) finish(ctx workflow.Context) (finished activities.Finished, err error) {
-	err = workflow.ExecuteActivity(ingestStep(ctx, readTimeout, "Check and complete the release"), ingest.FinishRelease,
-		activities.FinishInput{
-			Release: r.state.Registered.Release, End: r.state.Checkpoint, Digest: r.state.Plan.Digest, Counts: r.state.Counts,
-			CanPlanOn: true, Whole: r.state.Finish, Saved: r.state.Plan.Saved,
-		}).Get(ctx, &finished)
+	in := activities.FinishInput{
+		Release: r.state.Registered.Release, End: r.state.Checkpoint, Digest: r.state.Plan.Digest, Counts: r.state.Counts,
+		CanPlanOn: true, Whole: r.state.Finish, Saved: r.state.Plan.Saved,
+	}
+	r.limitRetirement(&in)
+	err = workflow.ExecuteActivity(ingestStep(ctx, readTimeout, "Check and complete the release"), ingest.FinishRelease, in).Get(ctx, &finished)
 	return finished, err
 }
 

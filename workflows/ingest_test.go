@@ -33,6 +33,8 @@ type fakeSource struct {
 	finished  []activities.FinishInput
 	plans     []activities.PlanInput
 	waits     int
+	judged    []activities.JudgeInput
+	onJudge   func(activities.JudgeInput) activities.Judgement
 	onBatch   func(activities.BatchInput) error
 	onFinish  func(activities.FinishInput) (activities.Finished, error)
 }
@@ -45,6 +47,16 @@ func (s *fakeSource) register(_ context.Context, in activities.RegisterInput) (a
 		Release: activities.Release{Index: in.Index, IndexUUID: "uuid", Source: in.Source, Number: s.releases, Owner: in.Owner},
 		Hash:    []byte("state"), Size: s.rows, Saved: 70,
 	}, nil
+}
+
+func (s *fakeSource) judge(_ context.Context, in activities.JudgeInput) (activities.Judgement, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.judged = append(s.judged, in)
+	if s.onJudge != nil {
+		return s.onJudge(in), nil
+	}
+	return activities.Judgement{Records: s.rows}, nil
 }
 
 func (s *fakeSource) plan(ctx context.Context, in activities.PlanInput) (activities.Planned, error) {
@@ -115,6 +127,7 @@ func ingestEnv(t *testing.T, s *fakeSource) *testsuite.TestWorkflowEnvironment {
 	}
 	env.OnActivity(waits.AwaitGrowth, mock.Anything, mock.Anything).After(time.Minute).Return(s.await)
 	env.OnActivity(ingest.RegisterRelease, mock.Anything, mock.Anything).Return(s.register)
+	env.OnActivity(ingest.JudgeRelease, mock.Anything, mock.Anything).Return(s.judge)
 	env.OnActivity(ingest.PlanBatches, mock.Anything, mock.Anything).Return(s.plan)
 	env.OnActivity(ingest.IndexBatch, mock.Anything, mock.Anything).Return(s.index)
 	env.OnActivity(ingest.FinishRelease, mock.Anything, mock.Anything).Return(s.finish)

@@ -14,9 +14,14 @@ const ETLWorkflowID = "etl"
 // IngestID names the one ingest that a source and an index can have at a time.
 // The source is in it as a digest: ids are plain text in every list, and a path
 // may be longer than an id can be.
-func IngestID(index, uri string) string {
+func IngestID(index, uri string) string { return IngestPrefix(index) + sourceDigest(uri) }
+
+// CheckID names the one check that a source and an index can have at a time.
+func CheckID(index, uri string) string { return "check/" + index + "/" + sourceDigest(uri) }
+
+func sourceDigest(uri string) string {
 	sum := sha256.Sum256([]byte(uri))
-	return IngestPrefix(index) + hex.EncodeToString(sum[:8])
+	return hex.EncodeToString(sum[:8])
 }
 
 // IngestPrefix is how the ids of all ingests into an index begin.

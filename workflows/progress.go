@@ -29,6 +29,7 @@ type IngestProgress struct {
 	StartedAt  time.Time              `json:"startedAt"`
 	Restarts   int                    `json:"restarts"`
 	LastError  string                 `json:"lastError,omitempty"`
+	Held       string                 `json:"held,omitempty"` // why the release waits for a person
 }
 
 func (r *ingestRun) progress() IngestProgress {
@@ -36,7 +37,7 @@ func (r *ingestRun) progress() IngestProgress {
 	p := IngestProgress{
 		Source: r.in.Source, Options: r.in.Options, Release: s.Registered.Release.Number, Phase: r.phase(),
 		Rows: s.Checkpoint.Row, Bytes: s.Checkpoint.Offset, Size: s.Plan.Size, Counts: s.Counts, Batches: s.Batches,
-		NewestDone: s.NewestDone, Rate: s.Rate, StartedAt: s.StartedAt, Restarts: s.Restarts, LastError: s.LastError,
+		NewestDone: s.NewestDone, Rate: s.Rate, StartedAt: s.StartedAt, Restarts: s.Restarts, LastError: s.LastError, Held: s.Held,
 	}
 	for _, b := range r.out {
 		if b.done {
@@ -48,12 +49,19 @@ func (r *ingestRun) progress() IngestProgress {
 	return p
 }
 
+// phaseHeld is the phase of an ingest whose release waits for a person.
+const phaseHeld = "held"
+
 func (r *ingestRun) phase() string {
 	switch {
 	case r.state.Registered.Release.Number == 0:
 		return "registering the release"
 	case r.state.Registered.Nothing:
 		return "nothing to do"
+	case r.state.Held != "":
+		return phaseHeld
+	case r.state.Judged == nil && r.judging:
+		return "judging the source"
 	case r.state.Paused:
 		return "paused"
 	case r.running > 0 || len(r.state.Pending) > 0:
@@ -80,6 +88,8 @@ func (r *ingestRun) ended(ctx workflow.Context, err error) {
 		r.showPhase(ctx, "failed", explained(err))
 	case r.state.Registered.Nothing:
 		r.showPhase(ctx, "nothing to do", "")
+	case r.rejected:
+		r.showPhase(ctx, "rejected", "")
 	default:
 		r.showPhase(ctx, "completed", "")
 	}
@@ -91,6 +101,10 @@ func (r *ingestRun) showPhase(ctx workflow.Context, phase, lastError string) {
 	var b strings.Builder
 	if lastError != "" {
 		b.WriteString(quoted(lastError))
+	}
+	if p.Held != "" {
+		b.WriteString(quoted(p.Held))
+		fmt.Fprintf(&b, "A person decides: `starter ingest accept --source %[1]s` or `starter ingest reject --source %[1]s`.\n\n", inCode(p.Source))
 	}
 	b.WriteString(progressBar(p.Bytes, p.Size, p.NewestDone))
 	b.WriteString(table(
@@ -113,6 +127,9 @@ func (r *ingestRun) publish(ctx workflow.Context) {
 
 // shortName is a source without its folders, as long as a keyword may be.
 func shortName(uri string) string {
-	name := []rune(strings.ReplaceAll(path.Base(uri), "`", "'")) // it stands between backticks in Markdown
+	name := []rune(inCode(path.Base(uri)))
 	return string(name[:min(len(name), maxKeyword)])
 }
+
+// inCode makes a text fit to stand between backticks in Markdown.
+func inCode(text string) string { return strings.ReplaceAll(text, "`", "'") }

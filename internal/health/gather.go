@@ -166,7 +166,7 @@ func (g *gatherer) elasticsearch(ctx context.Context) {
 	for _, r := range releases {
 		s.Releases.Newest = append(s.Releases.Newest, Release{
 			Source: r.Source, Number: r.Number, State: r.State, Rows: r.Checkpoint.Row, Registered: r.Registered,
-			FinishedAt: r.FinishedAt, WorkflowID: workflows.IngestID(index, r.Source),
+			FinishedAt: r.FinishedAt, WorkflowID: workflows.IngestID(index, r.Source), Held: r.Held,
 		})
 	}
 }

@@ -186,6 +186,7 @@ type Progress struct {
 	RowsPerSecond float64 `json:"rowsPerSecond"` // average since the ingest began
 	Quarantined   int64   `json:"quarantined"`
 	LastError     string  `json:"lastError,omitempty"`
+	Held          string  `json:"held,omitempty"` // why the release waits for a person
 }
 
 // Releases are the newest release of each source, as the registry has them.
@@ -205,7 +206,8 @@ type Release struct {
 	WorkflowID string     `json:"workflowId"` // of the source's ingest
 	// Stopped tells that the state is running and no ingest works on it: it was
 	// terminated.
-	Stopped bool `json:"stopped"`
+	Stopped bool   `json:"stopped"`
+	Held    string `json:"held,omitempty"` // why it waits for a person, as the registry has it
 }
 
 // Refused counts records that were set aside, with the most frequent reasons.

@@ -309,6 +309,9 @@ func (j *judge) ingests() {
 			j.retried("the ingest of "+name, run.Retry)
 			j.stuck("the ingest of "+name, run.Stuck)
 			switch {
+			case j.held(run) != "":
+				j.problem("ingest-held", "look at the file; then starter ingest accept --source "+run.Source+", or starter ingest reject --source "+run.Source,
+					"the ingest of %s is held: %s", name, j.held(run))
 			case run.Progress == nil && j.CheckedAt.Sub(newestPoll(j.Workers.Workflow)) <= GoneAfter:
 				j.notice("ingest-silent", "look at the worker if it stays so", "no worker answered for the ingest of %s", name)
 			case run.Progress != nil && run.Progress.Phase == "paused":
@@ -316,6 +319,18 @@ func (j *judge) ingests() {
 			}
 		}
 	}
+}
+
+// held says why an ingest waits for a person, or "". The registry knows it when no
+// worker answers.
+func (j *judge) held(run Ingest) string {
+	if run.Progress != nil {
+		return run.Progress.Held
+	}
+	if r := j.Releases.of(run.WorkflowID); r != nil && r.State == search.StateRunning {
+		return r.Held
+	}
+	return ""
 }
 
 func (j *judge) releases() {

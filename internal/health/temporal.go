@@ -305,7 +305,7 @@ func (g *gatherer) progress(ctx context.Context, run *Ingest) {
 	run.uri = p.Source
 	run.Progress = &Progress{
 		Phase: p.Phase, Release: p.Release, Rows: p.Rows, Percent: percentOf(p.Bytes, p.Size),
-		Quarantined: p.Counts.Quarantined, LastError: p.LastError,
+		Quarantined: p.Counts.Quarantined, LastError: p.LastError, Held: p.Held,
 	}
 	if seconds := g.s.CheckedAt.Sub(p.StartedAt).Seconds(); seconds > 0 {
 		run.Progress.RowsPerSecond = float64(p.Counts.Rows) / seconds

@@ -140,6 +140,7 @@ func (c *Client) Blocks(ctx context.Context, index string) ([]Block, error) {
 }
 
 // Sources gives the newest release of each source, the newest first, at most 100.
+// Rejected releases changed nothing and are left out.
 func (c *Client) Sources(ctx context.Context, index string) ([]Release, error) {
 	const op = "read the newest releases"
 	if err := c.Refresh(ctx, ReleasesIndex(index)); err != nil {
@@ -147,6 +148,7 @@ func (c *Client) Sources(ctx context.Context, index string) ([]Release, error) {
 	}
 	return c.releases(ctx, op, index, object{
 		"size": 100, "sort": []object{{"number": "desc"}}, "collapse": object{"field": fieldSource},
+		"query": object{"bool": object{"must_not": object{"term": object{"state": StateRejected}}}},
 	})
 }
 

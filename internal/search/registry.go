@@ -30,6 +30,28 @@ func (c *Client) Newest(ctx context.Context, index, source string) (*Release, er
 	return &found[0], nil
 }
 
+// Effective returns the newest release of a source that is not set aside, or nil: the
+// one that the live documents of the source are of.
+func (c *Client) Effective(ctx context.Context, index, source string) (*Release, error) {
+	const op = "read the release in effect"
+	for below := int64(covid.MaxRelease) + 1; ; {
+		found, err := c.releases(ctx, op, index, object{
+			"size": 10, "sort": []object{{"number": "desc"}}, "query": all([]object{
+				{"term": object{fieldSource: source}}, {"range": object{"number": object{"lt": below}}},
+			}),
+		})
+		if err != nil || len(found) == 0 {
+			return nil, err
+		}
+		for i := range found {
+			if !found[i].SetAside() {
+				return &found[i], nil
+			}
+		}
+		below = found[len(found)-1].Number
+	}
+}
+
 // All gives every release in the order of their numbers.
 func (c *Client) All(ctx context.Context, index string) ([]Release, error) {
 	const op, page = "read releases", 1000

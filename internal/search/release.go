@@ -25,6 +25,9 @@ const (
 	StateCompleted = "completed"
 	StateFailed    = "failed" // its number is not used again
 	StateCancelled = "cancelled"
+	// StateRejected is that of a release that was held and that a person rejected
+	// before anything of it was read; its number is not used again.
+	StateRejected = "rejected"
 )
 
 // Release is one published state of a source, as the registry holds it.
@@ -50,6 +53,9 @@ type Release struct {
 	// History is IndexState.History of the raw index when the release was registered;
 	// empty, which is unknown, in releases of versions without it.
 	History string `json:"history,omitempty"`
+	// Held says why the release waits, or waited when it ended, for a person to accept
+	// or reject it; empty when it does not.
+	Held string `json:"held,omitempty"`
 
 	// SeqNo and PrimaryTerm say which state of the registry's document was read;
 	// Save compares them.
@@ -104,7 +110,7 @@ type Progress struct {
 // bytes of Read.Digest.
 func (r Release) Continuable(c Claim, size int64) bool {
 	switch {
-	case r.Source != c.Source, r.IndexUUID != c.IndexUUID, r.State == StateFailed:
+	case r.Source != c.Source, r.IndexUUID != c.IndexUUID, r.State == StateFailed, r.State == StateRejected:
 		return false
 	case r.History != "" && r.History != c.History: // its documents may be lost
 		return false
@@ -136,7 +142,7 @@ func (r Release) Nothing(c Claim, size int64) bool {
 // TakeOver makes the release the claimant's, to continue at its checkpoint.
 func (r Release) TakeOver(c Claim) Release {
 	r.State, r.Owner, r.Follow, r.FinishedAt = StateRunning, c.Owner, c.Follow, nil
-	r.History = c.History
+	r.History, r.Held = c.History, ""
 	return r
 }
 
@@ -167,6 +173,19 @@ func (r Release) Plan(h Holder, p Progress, read Extent) (Release, error) {
 	return r, nil
 }
 
+// Hold records why the release waits for a person, or with no reason that it does not.
+func (r Release) Hold(h Holder, reason string) (Release, error) {
+	if err := r.heldBy(h); err != nil {
+		return r, err
+	}
+	r.Held = reason
+	return r, nil
+}
+
+// SetAside reports whether a release was held before anything of it was read: nothing
+// of it is indexed, so the release before it is still that of the source.
+func (r Release) SetAside() bool { return r.Held != "" && r.Read.Length == 0 }
+
 // Completion is how an ingest completes a release.
 type Completion struct {
 	Progress        // Checkpoint is the end of the source
@@ -192,14 +211,19 @@ func (r Release) Complete(h Holder, c Completion) (Release, error) {
 	}
 	r.advance(c.Progress)
 	r.State, r.FinishedAt, r.Retired = StateCompleted, &c.At, c.Retired
+	r.Held = ""
 	return r, nil
 }
 
 // Close ends a release before its end: failed, or cancelled so that another ingest
-// may continue it. To close it again in the same way changes nothing.
+// may continue it. One that fails while it is set aside was rejected. To close it
+// again in the same way changes nothing.
 func (r Release) Close(h Holder, p Progress, failed bool) (Release, error) {
 	state := StateCancelled
-	if failed {
+	switch {
+	case failed && r.SetAside():
+		state = StateRejected
+	case failed:
 		state = StateFailed
 	}
 	if r.State == state && r.Holder() == h {

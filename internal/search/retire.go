@@ -63,12 +63,55 @@ func (c *Client) CountLeft(ctx context.Context, index, source string, release in
 	return c.count(ctx, op, []string{index}, "", liveBefore(source, release))
 }
 
+// CountLive counts the live documents of a source, as of the last refresh.
+func (c *Client) CountLive(ctx context.Context, index, source string) (int64, error) {
+	return c.count(ctx, "count live documents", []string{index}, "", live(source))
+}
+
+// LiveKeys calls each for the key of every live document of a source, as of a refresh
+// at its beginning.
+func (c *Client) LiveKeys(ctx context.Context, index, source string, each func(covid.Key) error) error {
+	const op = "read the keys of live documents"
+	state, err := c.IndexState(ctx, index)
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	if err := c.Refresh(ctx, index); err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	for _, shard := range state.Shards {
+		q := WindowQuery{Shard: shard.Shard, From: -1, UpTo: shard.GlobalCheckpoint, Max: maxPage, Page: maxPage, bare: true}
+		for q.From < q.UpTo {
+			w, err := c.readWindow(ctx, op, index, q, live(source)...)
+			if err != nil {
+				return err
+			}
+			err = eachHit(op, w.Body, func(h *hit) error {
+				key, err := covid.ParseID(h.id)
+				if err != nil || h.routing != "" { // not of this pipeline: nothing retires it
+					return nil //nolint:nilerr // such a document is passed over
+				}
+				return each(key)
+			})
+			if err != nil {
+				return err
+			}
+			q.From = w.To
+		}
+	}
+	return nil
+}
+
 // liveBefore matches the live documents of a source that releases before the given
 // one wrote.
 func liveBefore(source string, release int64) []object {
+	return append(live(source), object{"range": object{fieldRelease: object{"lt": release}}})
+}
+
+// live matches the live documents of a source.
+func live(source string) []object {
 	return []object{
 		{"term": object{fieldSource: source}},
-		{"range": object{fieldRelease: object{"lt": release}}},
 		{"bool": object{"must_not": object{"exists": object{"field": fieldRetired}}}},
 	}
 }

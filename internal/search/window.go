@@ -19,6 +19,8 @@ type WindowQuery struct {
 	// Page is how many documents one search may ask for, as PageDocs returns it. 0
 	// is for documents of unknown length.
 	Page int
+
+	bare bool // without the documents themselves
 }
 
 // Window is the answer to a WindowQuery.
@@ -112,7 +114,7 @@ func joinPages(op string, q WindowQuery, ask func(pageQuery) ([]byte, error)) (*
 		limit, size = min(maxUnknown, q.Max), min(firstUnknown, q.Max)
 	}
 	for largest := 0; w.To < q.UpTo && (w.Docs == 0 || w.Docs+size <= q.Max && len(w.Body)+largest <= windowBytes); {
-		page, err := readPage(op, pageQuery{from: w.To, upTo: q.UpTo, size: size}, ask)
+		page, err := readPage(op, pageQuery{from: w.To, upTo: q.UpTo, size: size, bare: q.bare}, ask)
 		switch tooLong := errors.Is(err, errTooLong); {
 		case tooLong && size == 1:
 			// A single document that no answer can hold: that it is there must be known.
