@@ -63,7 +63,6 @@ func (c *comparing) judgeRelease(ctx context.Context, r *SourceRelease, size int
 		}
 	}
 	return nil
-	return nil
 }
 
 // leaveOut takes the sources out of the comparison of which a newer release is held or
