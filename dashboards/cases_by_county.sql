@@ -1,10 +1,12 @@
 -- Which records are of one county: those of one country and state with the same
 -- five-digit FIPS, whatever their names, and those without one by their name, whose
--- case is no difference. A name without a FIPS joins the one FIPS that the same name
--- has there, and stands alone when it has none or several. "Unknown" is no place: it
--- goes by its name even where it has a FIPS. A FIPS that two states have is two
--- counties. A county that got another FIPS under its old name is two as well, since
--- nothing tells this from two places of one name.
+-- case is no difference. Where a name has several FIPS there, each of which begins
+-- when the one before has ended, the county has changed its FIPS, and the newest
+-- stands for all of them. A FIPS may begin in the month in which the other ends, but
+-- FIPS that run side by side are counties of one name. A name without a FIPS joins
+-- the one that the same name has there, and stands alone when it has none or several
+-- side by side. "Unknown" is no place: it goes by its name even where it has a FIPS.
+-- A FIPS that two states have is two counties.
 --
 -- A county shows the spelling of its newest record, also of records outside the
 -- chosen days, so that it keeps its name, and of two spellings on that day the first in
@@ -25,7 +27,7 @@ WITH days AS MATERIALIZED (
 	FROM days JOIN months USING (month)
 	WHERE wanted <> mostly
 ), spelled AS MATERIALIZED (
-	SELECT country, state, county, fips, max(month) AS newest, coalesce(sum(records) FILTER (WHERE mostly), 0) AS records,
+	SELECT country, state, county, fips, min(month) AS oldest, max(month) AS newest, coalesce(sum(records) FILTER (WHERE mostly), 0) AS records,
 		coalesce(sum(new_cases) FILTER (WHERE mostly), 0) AS new_cases, coalesce(sum(known_cases) FILTER (WHERE mostly), 0) AS known
 	FROM covid_monthly JOIN months USING (month)
 	WHERE county IS NOT NULL
@@ -58,21 +60,34 @@ WITH days AS MATERIALIZED (
 		SELECT * FROM covid_cases WHERE date = d.date AND state IS NULL AND n.state IS NULL AND county = n.county
 	) AS c
 ), parts AS (
-	SELECT country, state, county, fips, newest, records, new_cases, known FROM spelled
+	SELECT country, state, county, fips, oldest, newest, records, new_cases, known FROM spelled
 	UNION ALL
-	SELECT country, state, county, fips, NULL, records, new_cases, known FROM corrected
+	SELECT country, state, county, fips, NULL, NULL, records, new_cases, known FROM corrected
 ), folded AS (
-	SELECT country, state, county, fips, covid_fold(country) AS land, covid_fold(county) AS name, max(newest) AS newest,
+	SELECT country, state, county, fips, covid_fold(country) AS land, covid_fold(county) AS name, min(oldest) AS oldest, max(newest) AS newest,
 		sum(records) AS records, sum(new_cases) AS new_cases, sum(known) AS known
 	FROM parts
 	GROUP BY country, state, county, fips
-), coded AS (
+), coded AS MATERIALIZED (
 	SELECT *, CASE WHEN fips ~ '^[0-9]{5}$' AND name <> 'unknown' THEN fips COLLATE "C" END AS code
 	FROM folded
+), followed AS (
+	SELECT *, coalesce(oldest >= max(newest) OVER before AND oldest > max(oldest) OVER before, true) AS follows
+	FROM (
+		SELECT land, state, name, code, min(oldest) AS oldest, max(newest) AS newest
+		FROM coded
+		WHERE code IS NOT NULL
+		GROUP BY land, state, name, code
+	) AS spans
+	WINDOW before AS (PARTITION BY land, state, name ORDER BY oldest, newest, code ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+), sole AS (
+	SELECT land, state, name, (array_agg(code ORDER BY oldest DESC))[1] AS code
+	FROM followed
+	GROUP BY land, state, name
+	HAVING bool_and(follows)
 ), joined AS (
-	SELECT *, coalesce(code, CASE WHEN min(code) OVER same = max(code) OVER same THEN min(code) OVER same END, '') AS county_code
-	FROM coded
-	WINDOW same AS (PARTITION BY land, state, name)
+	SELECT c.*, coalesce(s.code, c.code, '') AS county_code
+	FROM coded AS c LEFT JOIN sole AS s ON s.land = c.land AND coalesce(s.state, '') = coalesce(c.state, '') AND s.name = c.name
 ), placed AS MATERIALIZED (
 	SELECT *, CASE WHEN county_code = '' THEN name ELSE '' END AS county_name
 	FROM joined

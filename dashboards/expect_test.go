@@ -146,16 +146,57 @@ type said struct{ country, state, county, fips string }
 
 var fiveDigits = regexp.MustCompile(`^\d{5}$`)
 
+// code is the FIPS by which a county is known, or "".
+func (s said) code() string {
+	if fiveDigits.MatchString(s.fips) && !strings.EqualFold(s.county, "unknown") {
+		return s.fips
+	}
+	return ""
+}
+
+// folded is the place without what is no difference.
+func (s said) folded() said {
+	return said{strings.ToLower(s.country), s.state, strings.ToLower(s.county), ""}
+}
+
+// months are those of the records of a FIPS.
+type months struct{ code, first, last string }
+
+// soleCodes are the FIPS of the folded names whose FIPS follow each other.
+func (w world) soleCodes() map[said]string {
+	spans := map[said]map[string]months{}
+	for _, r := range w.all {
+		s, month := said{r.country, r.state, r.county, r.fips}, r.date.Format("2006-01")
+		if s.code() == "" {
+			continue
+		}
+		if spans[s.folded()] == nil {
+			spans[s.folded()] = map[string]months{}
+		}
+		m, ok := spans[s.folded()][s.fips]
+		if !ok {
+			m = months{s.fips, month, month}
+		}
+		spans[s.folded()][s.fips] = months{s.fips, min(m.first, month), max(m.last, month)}
+	}
+	sole := map[said]string{}
+	for name, codes := range spans {
+		inOrder := slices.SortedFunc(maps.Values(codes), func(a, b months) int { return cmp.Compare(a.first, b.first) })
+		follow := true
+		for i, m := range inOrder {
+			for _, earlier := range inOrder[:i] {
+				follow = follow && m.first >= earlier.last && m.first > earlier.first
+			}
+		}
+		if follow {
+			sole[name] = inOrder[len(inOrder)-1].code
+		}
+	}
+	return sole
+}
+
 // countyOf returns the county of each of the things that records say of a place.
 func (w world) countyOf() map[said]place {
-	codes := map[said]map[string]bool{} // the FIPS of each folded name
-	code := func(s said) string {
-		if fiveDigits.MatchString(s.fips) && !strings.EqualFold(s.county, "unknown") {
-			return s.fips
-		}
-		return ""
-	}
-	folded := func(s said) said { return said{strings.ToLower(s.country), s.state, strings.ToLower(s.county), ""} }
 	type newest struct {
 		day  time.Time
 		name string
@@ -166,21 +207,13 @@ func (w world) countyOf() map[said]place {
 		if last, ok := seen[s]; !ok || r.date.After(last.date) {
 			seen[s] = r
 		}
-		if c := code(s); c != "" {
-			if codes[folded(s)] == nil {
-				codes[folded(s)] = map[string]bool{}
-			}
-			codes[folded(s)][c] = true
-		}
 	}
+	sole := w.soleCodes()
 	ids, names := map[said]string{}, map[string]newest{}
 	for s, r := range seen {
-		c, id := code(s), folded(s)
-		if sole := codes[id]; c == "" && len(sole) == 1 {
-			c = slices.Collect(maps.Keys(sole))[0]
-		}
-		if c != "" {
-			id.county, id.fips = "", c
+		id := s.folded()
+		if code := cmp.Or(sole[id], s.code()); code != "" {
+			id.county, id.fips = "", code
 		}
 		ids[s] = fmt.Sprintf("%q", id)
 		if n, ok := names[ids[s]]; !ok || r.date.After(n.day) || r.date.Equal(n.day) && s.county < n.name {

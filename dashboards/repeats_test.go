@@ -124,11 +124,20 @@ func TestNewestSpelling(t *testing.T) {
 	add(day(2022, 4, 1), us, "Alaska", "Unknown", "02999")
 	add(day(2022, 4, 2), us, "Alaska", "unknown", "")
 	add(day(2022, 4, 1), "", "", "Adrift", "")
+	add(day(2022, 2, 10), us, "Alaska", "Bristol Bay plus Lake and Peninsula", "02997")
+	add(day(2022, 3, 10), us, "Alaska", "Bristol Bay plus Lake and Peninsula", "02997")
+	add(day(2022, 3, 20), us, "Alaska", "Bristol Bay plus Lake and Peninsula", "02164")
+	add(day(2022, 1, 1), us, "Alaska", "Lake and Peninsula Borough", "02164")
+	add(day(2022, 2, 10), us, "Virginia", "Richmond", "51159")
+	add(day(2022, 3, 10), us, "Virginia", "Richmond", "51159")
+	add(day(2022, 2, 10), us, "Virginia", "Richmond", "51760")
+	add(day(2022, 3, 10), us, "Virginia", "Richmond", "")
 	insert(t, url, all)
 	card, _ := dashboards.Find("cases_by_county")
 	same(t, "all", run(t, db, card.List, card.ListColumns, dashboards.Choice{}), []string{
-		line("kusilvak Census Area", "Alaska", 7+8+9), line("unknown", "Alaska", 10+11), line("Dona Ana", "New Mexico", 4+5+6),
-		line("Adrift", nil, 12), line("St. Louis", "Missouri", 3), line("St. Louis City", "Missouri", 1+2)})
+		line("Bristol Bay plus Lake and Peninsula", "Alaska", 13+14+15+16), line("Richmond", "Virginia", 17+18),
+		line("kusilvak Census Area", "Alaska", 7+8+9), line("unknown", "Alaska", 10+11),
+		line("Richmond", "Virginia", 20), line("Richmond", "Virginia", 19), line("Dona Ana", "New Mexico", 4+5+6), line("Adrift", nil, 12), line("St. Louis", "Missouri", 3), line("St. Louis City", "Missouri", 1+2)})
 	april := dashboards.Choice{Since: day(2022, 4, 17), Till: day(2022, 4, 18)}
 	same(t, "two days", run(t, db, card.List, card.ListColumns, april), []string{
 		line("Dona Ana", "New Mexico", 5), line("St. Louis City", "Missouri", 1)})
