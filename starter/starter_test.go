@@ -260,6 +260,7 @@ func TestMistakesAreStatus2AndNamedTogether(t *testing.T) {
 	o := newOperator(t)
 	for _, call := range [][]string{
 		{"ingest"}, {"ingest", "--source", "s3://bucket/x.csv"}, {"ingest", "--source", "x.csv", "--batch-rows", "0"},
+		{"ingest", "--source", "x.csv", "--max-bad", "0"}, {"ingest", "--source", "x.csv", "--max-retired", "101"}, {"ingest", "reject"},
 		{"ingest", "--source", "x.csv", "--concurrency", "100"}, {"ingest", "--source", "x.csv", "--rate", "-1"},
 		{"ingest", "rate", "--source", "x.csv"}, {"ingest", "--source", "a.csv", "--source", "b.csv", "--wait", "--detach"}, {"ingest", "pause", "--source", "a.csv", "--source", "a.csv"},
 		{"ingest", "rate", "--source", "a.csv", "--rows", "1", "--source", "b.csv"}, {"ingest", "cancel"}, {"ingest", "cancel", "--source", "a.csv", "--source", "b.csv"}, {"cards", "more"}, {"nonsense"}, {"etl", "--nonsense"}, {"schedule"}, {"schedule", "nonsense"}, {"dashboard"}, {"dashboard", "nonsense"}, {"dashboard", "apply", "more"},

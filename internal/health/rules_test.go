@@ -174,6 +174,11 @@ func TestRules(t *testing.T) {
 		{"ingest silent", ingest(Ingest{State: Running}), "", "ingest-silent", ""},
 		{"ingest without a worker", all(ingest(Ingest{State: Running}), func(s *Status) { s.Workers.Workflow[0].LastSeen = before(time.Hour) }), "no-worker", "", ""},
 		{"ingest paused", ingest(Ingest{State: Running, Progress: &Progress{Phase: "paused"}}), "", "ingest-paused", ""},
+		{"ingest held", ingest(Ingest{State: Running, Source: "/a.csv", Progress: &Progress{Phase: "held", Held: "9 of 9 live keys"}}), "ingest-held", "", "a.csv is held: 9 of 9 live keys"},
+		{"ingest held, and no worker", all(ingest(Ingest{State: Running}), release(search.StateRunning), func(s *Status) {
+			s.Workers.Workflow[0].LastSeen = before(time.Hour)
+			s.Releases.Newest[0].Held = "9 of 9 live keys"
+		}), "no-worker ingest-held", "", ""},
 		{"ingest retries", ingest(Ingest{State: Running, Progress: &Progress{}, Retry: &Retry{Activity: "PlanBatches", Attempt: 40, Failure: "not here"}}), "retrying", "", "attempt 40: not here"},
 		{"part unread", func(s *Status) { s.Quarantine.Error = "privileges" }, "unread", "", "the quarantine cannot be read: privileges"},
 		{"Temporal's part unread", func(s *Status) { s.Schedule = Schedule{Error: "privileges"} }, "unread", "", "the schedule"},

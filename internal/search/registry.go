@@ -34,6 +34,9 @@ func (c *Client) Newest(ctx context.Context, index, source string) (*Release, er
 // one that the live documents of the source are of.
 func (c *Client) Effective(ctx context.Context, index, source string) (*Release, error) {
 	const op = "read the release in effect"
+	if err := c.Refresh(ctx, ReleasesIndex(index)); err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
 	for below := int64(covid.MaxRelease) + 1; ; {
 		found, err := c.releases(ctx, op, index, object{
 			"size": 10, "sort": []object{{"number": "desc"}}, "query": all([]object{
