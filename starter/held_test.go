@@ -58,8 +58,9 @@ func TestAHeldRelease(t *testing.T) {
 			r = o.status()
 			return len(r.Ingests.Runs) == 1 && r.Ingests.Runs[0].Progress != nil && r.Ingests.Runs[0].Progress.Phase == "held"
 		})
-		o.finds(r, "ingest-held no-schedule", "")
-		o.contains(r.Problems[0].Text+r.Problems[0].Do, "sample.csv is held: ", "starter ingest accept --source ", "starter ingest reject --source ")
+		o.finds(r, "no-schedule ingest-held", "")
+		problem := r.Problems[len(r.Problems)-1]
+		o.contains(problem.Text+problem.Do, "sample.csv is held: ", "starter ingest accept --source ", "starter ingest reject --source ")
 		return r
 	}
 	ingest, seen := o.start("starter", "ingest", "--source", "sample.csv")

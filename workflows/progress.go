@@ -58,6 +58,8 @@ func (r *ingestRun) phase() string {
 		return "registering the release"
 	case r.state.Registered.Nothing:
 		return "nothing to do"
+	case r.rejected:
+		return "rejected"
 	case r.state.Held != "":
 		return phaseHeld
 	case r.state.Judged == nil && r.judging:

@@ -106,6 +106,9 @@ func ingesting(i health.Ingests) fact {
 	if p := r.Progress; p != nil {
 		f.Value = fmt.Sprintf("%.0f %%", p.Percent)
 		f.Detail = fmt.Sprintf("%s rows, %s a second; %s", grouped(p.Rows), grouped(int64(p.RowsPerSecond)), p.Phase)
+		if p.Held != "" {
+			f.Value, f.Detail, f.Level = "held", p.Held, bad
+		}
 	}
 	return f
 }
