@@ -69,6 +69,8 @@ func arguments(t *testing.T, method string, of reflect.Type, index string) []ref
 		switch in := of.In(i); in {
 		case reflect.TypeFor[*Body]():
 			args = append(args, reflect.ValueOf(&body))
+		case reflect.TypeFor[WindowQuery](): // an empty window needs no request
+			args = append(args, reflect.ValueOf(WindowQuery{From: -1, UpTo: 1, Max: 1}))
 		case reflect.TypeFor[[]string]():
 			args = append(args, reflect.ValueOf([]string{"id"}))
 		default:

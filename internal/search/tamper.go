@@ -16,7 +16,7 @@ const ScratchMark = "-selftest-"
 func (c *Client) Tamper(ctx context.Context, index, method, rest string, body any) error {
 	const op = "tamper with a document"
 	if !strings.Contains(index, ScratchMark) {
-		return fmt.Errorf("%s: %s is no scratch index", op, index)
+		return refusedName(op, fmt.Errorf("%s is no scratch index", index))
 	}
 	var answer struct{ Result string }
 	if err := c.doJSON(ctx, op, method, indexPath("/", rest, index), body, &answer); err != nil {
@@ -33,7 +33,7 @@ func (c *Client) Tamper(ctx context.Context, index, method, rest string, body an
 func (c *Client) RemoveScratch(ctx context.Context, index string) error {
 	const op = "remove scratch index"
 	if !strings.Contains(index, ScratchMark) {
-		return fmt.Errorf("%s: %s is no scratch index", op, index)
+		return refusedName(op, fmt.Errorf("%s is no scratch index", index))
 	}
 	var errs []error
 	for _, name := range []string{index, QuarantineIndex(index), ReleasesIndex(index)} {

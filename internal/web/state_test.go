@@ -21,6 +21,20 @@ func TestFirstLoad(t *testing.T) {
 	s.shows("/", http.StatusOK, "The first load has not ended", "Not loaded yet", "no run completed", "<b>failed</b>")
 }
 
+// Days that count more than once have a line, which leads to the card that names them.
+func TestRepeatedDaysOnThePage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.execute(world)
+	const line = "Counted more than once"
+	if body := s.shows("/", http.StatusOK); strings.Contains(body, line) {
+		t.Error("the line is there without such a day")
+	}
+	s.execute(`INSERT INTO covid_repeats VALUES ('United States', 'Alaska', 'Kusilvak', '02158, none', 1234, '2021-01-05', '2021-01-06')`)
+	s.shows("/", http.StatusOK, line, "<b>1\u202f234</b>", `href="/?tab=Quality#repeated_days"`)
+	s.shows("/?tab=Quality", http.StatusOK, `id="repeated_days"`, "Kusilvak", "02158, none", "2021-01-06")
+}
+
 // A pipeline that is paused, or whose warehouse does not answer, is not called sound.
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
