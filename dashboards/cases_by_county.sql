@@ -16,7 +16,7 @@
 -- other days. Of the other months the records of the wanted days are read, from an
 -- index that has no country and no FIPS: the sums of the month have those of each
 -- name, and only where a name has several are whole records read.
-WITH days AS MATERIALIZED (
+WITH shared AS MATERIALIZED (SELECT covid_shared_states() AS state), days AS MATERIALIZED (
 	SELECT date, date_trunc('month', date::timestamp)::date AS month, true [[AND {{date}}]] AS wanted
 	FROM covid_daily
 	GROUP BY date
@@ -119,7 +119,7 @@ WITH days AS MATERIALIZED (
 	GROUP BY p.land, p.state, p.county_code, p.county_name
 	HAVING sum(p.records) > 0
 ), labelled AS MATERIALIZED (
-	SELECT county, CASE WHEN state IN (SELECT * FROM covid_shared_states()) THEN state || ' (' || country || ')' ELSE state END AS state, new_cases
+	SELECT county, CASE WHEN state IN (SELECT s.state FROM shared AS s) THEN state || ' (' || country || ')' ELSE state END AS state, new_cases
 	FROM counties
 )
 SELECT county, state, new_cases

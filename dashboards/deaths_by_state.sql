@@ -1,7 +1,7 @@
 -- Where every count of a state is unknown, so is its total. States of one name in
 -- several countries are several, and each names its country.
-WITH states AS (
-	SELECT state, country, state IN (SELECT * FROM covid_shared_states()) AS shared, sum(new_deaths) AS new_deaths, sum(known_deaths) AS known
+WITH shared AS MATERIALIZED (SELECT covid_shared_states() AS state), states AS (
+	SELECT state, country, state IN (SELECT s.state FROM shared AS s) AS shared, sum(new_deaths) AS new_deaths, sum(known_deaths) AS known
 	FROM covid_daily
 	WHERE state IS NOT NULL [[AND {{state}}]] [[AND {{date}}]]
 	GROUP BY state, country

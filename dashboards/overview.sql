@@ -3,7 +3,7 @@
 -- the same ones. The sums say on which days and in which states they lie, as
 -- each of their rows stands for at least one record. A state whose name several
 -- countries have names its country.
-WITH newest AS (
+WITH shared AS MATERIALIZED (SELECT covid_shared_states() AS state), newest AS (
 	SELECT date, state, sum(sum(records)) OVER (ORDER BY date DESC, state COLLATE "C") - sum(records) AS before
 	FROM (
 		SELECT date, state, records
@@ -25,7 +25,7 @@ WITH newest AS (
 	ORDER BY c.date DESC, c.state COLLATE "C", c.county COLLATE "C", c.country COLLATE "C", c.fips COLLATE "C", c.key
 	LIMIT 2000
 )
-SELECT c.date, CASE WHEN c.state IN (SELECT * FROM covid_shared_states()) THEN c.state || ' (' || c.country || ')' ELSE c.state END AS state,
+SELECT c.date, CASE WHEN c.state IN (SELECT s.state FROM shared AS s) THEN c.state || ' (' || c.country || ')' ELSE c.state END AS state,
 	c.county, c.new_cases, c.new_deaths
 FROM listed AS c
 ORDER BY c.date DESC, c.state COLLATE "C", c.county COLLATE "C", c.country COLLATE "C", c.fips COLLATE "C", c.key

@@ -1,7 +1,7 @@
 -- The last row, without a state, are the records that have none. States of one name
 -- in several countries are several, and each names its country.
-WITH states AS (
-	SELECT state, country, state IN (SELECT * FROM covid_shared_states()) AS shared, sum(records) AS records, min(date) AS first_day, max(date) AS last_day,
+WITH shared AS MATERIALIZED (SELECT covid_shared_states() AS state), states AS (
+	SELECT state, country, state IN (SELECT s.state FROM shared AS s) AS shared, sum(records) AS records, min(date) AS first_day, max(date) AS last_day,
 		sum(records) - sum(known_cases) AS unknown_cases, sum(records) - sum(known_deaths) AS unknown_deaths
 	FROM covid_daily
 	WHERE true [[AND {{state}}]] [[AND {{date}}]]

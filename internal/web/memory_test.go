@@ -101,9 +101,9 @@ func TestMemoryOfDownloads(t *testing.T) {
 // Pages stay small whatever names the warehouse holds, and say what they leave out.
 func TestPagesOfManyNames(t *testing.T) {
 	s := newSite(t)
-	s.execute(world + `; INSERT INTO covid_daily (date, state, records, new_cases, known_cases, new_deaths, known_deaths)
-			SELECT date '2022-03-01', 'State <' || n || '>', 1, n, 1, n, 1 FROM generate_series(1, 200000) n
-			UNION ALL SELECT date '2022-03-01', repeat('x', 60000) || n, 1, 300000 + n, 1, 300000 + n, 1 FROM generate_series(1, 50) n;
+	s.execute(world + `; INSERT INTO covid_daily (date, state, country, records, new_cases, known_cases, new_deaths, known_deaths)
+			SELECT date '2022-03-01', 'State <' || n || '>', 'United States', 1, n, 1, n, 1 FROM generate_series(1, 200000) n
+			UNION ALL SELECT date '2022-03-01', repeat('x', 60000) || n, 'United States', 1, 300000 + n, 1, 300000 + n, 1 FROM generate_series(1, 50) n;
 		ANALYZE covid_daily`)
 	const limit = 2 << 20
 	for path, parts := range map[string][]string{
