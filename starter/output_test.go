@@ -112,7 +112,7 @@ func TestFit(t *testing.T) {
 		want  string
 	}{
 		{5, []string{"12345"}, "12345"}, {5, []string{"123456"}, "1234…"}, {1, []string{"12"}, "…"}, {0, []string{"12"}, ""},
-		{-1, []string{"1"}, ""}, {3, []string{"Doña Ana", "ñññ"}, "ñññ"}, {2, []string{"1234", "123"}, "1…"}, {9, []string{"a\nb\x1b[2J"}, "a b [2J"},
+		{-1, []string{"1"}, ""}, {3, []string{"Doña Ana", "ñññ"}, "ñññ"}, {2, []string{"1234", "123"}, "1…"}, {13, []string{"a\nb\x1b[2J"}, "a b\\u001b[2J"},
 	} {
 		if got := fit(c.width, c.texts...); got != c.want {
 			t.Errorf("fit(%d, %q) = %q, want %q", c.width, c.texts, got, c.want)

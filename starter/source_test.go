@@ -121,7 +121,7 @@ func TestWaitLeavesTheFileToTheWorkers(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ends := map[string]string{o.dir: "SourceNotAFile", pipe: "SourceNotAFile", os.DevNull: "SourceNotAFile"}
+	ends := map[string]string{o.dir: "SourceNotAFile", pipe: "SourceNotAFile", os.DevNull: "SourceOutside"}
 	for word, content := range foreignFiles(t) {
 		ends[o.file(strings.ReplaceAll(word, " ", "-")+".csv", content)] = "SourceHeader"
 	}
