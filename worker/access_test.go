@@ -276,9 +276,9 @@ func TestAHostileIndexNameTouchesNoOtherIndex(t *testing.T) {
 	p.ingest(path, workflows.IngestOptions{})
 	const refused = "ElasticsearchRefused"
 	for _, name := range []string{p.index + "/_close?x", p.index + "," + p.index + "-releases", "*", ""} {
-		p.fails(p.start(client.StartWorkflowOptions{}, workflows.IngestWorkflow, workflows.IngestInput{Index: name, Source: path}), refused, "cannot name an index")
-		p.fails(p.start(client.StartWorkflowOptions{}, workflows.ETLWorkflow, workflows.ETLInput{Index: name}), refused, "cannot name an index")
-		p.fails(p.start(client.StartWorkflowOptions{}, workflows.ReconcileWorkflow, workflows.ReconcileInput{Index: name}), refused, "cannot name an index")
+		p.fails(p.start(client.StartWorkflowOptions{}, workflows.IngestWorkflow, workflows.IngestInput{Index: name, Source: path}), refused, "not the name of a raw index")
+		p.fails(p.start(client.StartWorkflowOptions{}, workflows.ETLWorkflow, workflows.ETLInput{Index: name}), refused, "not the name of a raw index")
+		p.fails(p.start(client.StartWorkflowOptions{}, workflows.ReconcileWorkflow, workflows.ReconcileInput{Index: name}), refused, "not the name of a raw index")
 	}
 	if n, err := p.es.Count(t.Context(), p.index, search.CountQuery{}); err != nil || n != 20 {
 		t.Errorf("the other index has %d documents, %v", n, err)

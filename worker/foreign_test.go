@@ -99,7 +99,7 @@ func TestForeignDocumentsAreSetAside(t *testing.T) {
 	if got := p.rejects(""); got != "5 0" {
 		t.Errorf("rejects: %s", got)
 	}
-	for _, id := range []string{"routed?routing=x", "empty", url.PathEscape("nul\u0000"), "huge", url.PathEscape("pipeline's version")} {
+	for _, id := range []string{url.PathEscape(`a "copy"`), "routed?routing=x", "empty", url.PathEscape("nul\u0000"), "huge", url.PathEscape("pipeline's version")} {
 		p.elastic("DELETE", "/"+p.index+"/_doc/"+id, "")
 	}
 	p.execute("UPDATE etl_state SET index_uuid = ''")

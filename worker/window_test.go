@@ -109,7 +109,10 @@ func watched(t *testing.T, index string, w *watch) string {
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/"+index+"/_search" {
 			body, err := io.ReadAll(r.Body)
-			var asked struct{ Size int }
+			var asked struct {
+				Size   int
+				Source *bool `json:"_source"` // false where keys alone are read
+			}
 			if err == nil {
 				err = json.Unmarshal(body, &asked)
 			}
@@ -117,7 +120,9 @@ func watched(t *testing.T, index string, w *watch) string {
 				t.Error(err)
 			}
 			w.Lock()
-			w.largest = max(w.largest, asked.Size)
+			if asked.Source == nil || *asked.Source {
+				w.largest = max(w.largest, asked.Size)
+			}
 			w.Unlock()
 			r.Body = io.NopCloser(bytes.NewReader(body))
 		}

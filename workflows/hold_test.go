@@ -95,6 +95,7 @@ func TestAHeldIngestContinuesAsNew(t *testing.T) {
 		t.Errorf("%+v", in.State)
 	}
 	env = ingestEnv(t, s)
+	env.SetContinuedExecutionRunID("the run before")
 	env.RegisterDelayedCallback(func() {
 		if len(s.judged) != 1 {
 			t.Errorf("judged %d times before the decision", len(s.judged))
