@@ -2,12 +2,12 @@ package warehouse_test
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"covidpipeline/internal/warehouse"
+
+	"covidpipeline/internal/testenv"
 )
 
 // A window of large rejects costs little beside the rejects themselves.
@@ -21,7 +21,7 @@ func TestMemoryOfLoadingRejects(t *testing.T) {
 	}
 	in.Rejects = append(in.Rejects, reject(17, "bad"), reject(18, "bad"))
 	var counts warehouse.LoadCounts
-	grown := peak(func() { counts = load(t, db, in) })
+	grown := testenv.PeakHeap(func() { counts = load(t, db, in) })
 	if counts.Rejected != 18 || len(read(t, db).rejects) != 18 {
 		t.Errorf("%+v", counts)
 	}
@@ -29,31 +29,4 @@ func TestMemoryOfLoadingRejects(t *testing.T) {
 	if grown > 32<<20 {
 		t.Errorf("loading 16 MB of rejects took %d MB more", grown>>20)
 	}
-}
-
-// peak returns by how much the heap grows at most while f runs. Its tests run alone.
-func peak(f func()) (bytes int64) {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	before, most := m.HeapAlloc, m.HeapAlloc
-	ended, looked := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(looked)
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for {
-			runtime.ReadMemStats(&m)
-			most = max(most, m.HeapAlloc)
-			select {
-			case <-ended:
-				return
-			case <-tick.C:
-			}
-		}
-	}()
-	f()
-	close(ended)
-	<-looked
-	return int64(most - before)
 }

@@ -4,41 +4,14 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-)
 
-// peak returns by how much the heap grows at most while f runs. Its tests run alone.
-func peak(f func()) (bytes int64) {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	before, most := m.HeapAlloc, m.HeapAlloc
-	ended, looked := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(looked)
-		tick := time.NewTicker(2 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			runtime.ReadMemStats(&m)
-			most = max(most, m.HeapAlloc)
-			select {
-			case <-ended:
-				return
-			case <-tick.C:
-			}
-		}
-	}()
-	f()
-	close(ended)
-	<-looked
-	return int64(most - before)
-}
+	"covidpipeline/internal/testenv"
+)
 
 // fetch reads an answer without keeping it.
 func (s *site) fetch(path string) (bytes int64) {
@@ -65,7 +38,7 @@ func TestMemoryOfDownloads(t *testing.T) {
 		SELECT md5('big' || n)::uuid, repeat('r', 100000), repeat('d', 100000), convert_to('{"NOTE":"' || repeat(md5(n::text) || '"', 31775) || '"}', 'UTF8'), 's', 1, n, 1
 		FROM generate_series(1, 60) n`)
 	const limit, number = 64 << 20, 4
-	grown := peak(func() {
+	grown := testenv.PeakHeap(func() {
 		var all sync.WaitGroup
 		for range number {
 			all.Go(func() {
@@ -80,7 +53,7 @@ func TestMemoryOfDownloads(t *testing.T) {
 	if grown > limit {
 		t.Errorf("%d downloads of 60 MB took %d MB", number, grown>>20)
 	}
-	grown = peak(func() {
+	grown = testenv.PeakHeap(func() {
 		for path := "/rejects"; path != ""; {
 			body := s.shows(path, http.StatusOK, "180 refused")
 			if len(body) > 2<<20 {
@@ -114,7 +87,7 @@ func TestPagesOfManyNames(t *testing.T) {
 		"/?state=State+%3C150000%3E": {`value="State &lt;150000&gt;" checked`, "Only <b>State &lt;150000&gt;</b>"},
 		"/rejects":                   {"120 refused"},
 	} {
-		grown := peak(func() {
+		grown := testenv.PeakHeap(func() {
 			if body := s.shows(path, http.StatusOK, parts...); len(body) > limit || strings.Contains(body, "No record of the warehouse names") {
 				t.Errorf("%s: a page of %d bytes", path, len(body))
 			}
@@ -124,7 +97,7 @@ func TestPagesOfManyNames(t *testing.T) {
 			t.Errorf("%s took %d MB", path, grown>>20)
 		}
 	}
-	grown := peak(func() {
+	grown := testenv.PeakHeap(func() {
 		if n := s.fetch("/cards/quality_by_state.csv"); n < 50*60000 {
 			t.Errorf("a file of %d bytes", n)
 		}
